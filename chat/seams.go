@@ -1,0 +1,95 @@
+package chat
+
+import "context"
+
+// The seams where a technology begins. Each has the JetStream implementation
+// and one in memory (internal/memory) under one conformance suite.
+// All methods are safe for concurrent use; errors are *Problem where the caller
+// can do something about them, KindUnavailable when the store can't answer now.
+
+// Log takes commands and answers them.
+type Log interface {
+	// Append commits c and waits for the projector's answer: when it returns a
+	// Result the command is on disk, and what it changed can be read. A refusal
+	// by the rules is a *Problem. When ctx ends first the command may still
+	// take effect; the same ClientID again is safe.
+	Append(ctx context.Context, c *Command) (Result, error)
+}
+
+// History is the rooms' past and present.
+type History interface {
+	// Room reads a room's record with its members' marks, and its last message
+	// (nil if it has none). KindNotFound if there is no such room.
+	Room(ctx context.Context, id RoomID) (*Room, *Message, error)
+	// Page reads the messages of seq from..to, both included, oldest first, at
+	// most MaxPage. Seqs beyond the last are not an error.
+	Page(ctx context.Context, id RoomID, from, to Seq) ([]Message, error)
+	// Find looks for the message of a sender and client_id among those created
+	// at or after since; nil if there is none.
+	Find(ctx context.Context, id RoomID, by UserID, client ClientID, since Millis) (*Message, error)
+	// Mine lists a person's marks, of rooms they have left too.
+	Mine(ctx context.Context, u UserID) ([]Mark, error)
+}
+
+// Entry is one entry of a queue: the events of one user of one take, and the
+// place of the entry before it.
+type Entry struct {
+	Cursor Cursor // the place after this entry
+	// Prev is the sequence of the entry before this one in the same queue, as
+	// far as the teller knows; a session whose place is at or beyond Prev misses
+	// nothing in between. 0 in what Read returns.
+	Prev   uint64
+	Events []Event
+}
+
+// Queues are the users' sync queues.
+type Queues interface {
+	// Head is the place after everything that is in u's queue now.
+	Head(ctx context.Context, u UserID) (Cursor, error)
+	// Read reads up to limit entries after c, oldest first, and tells whether
+	// more follow. at is c as it is honoured: the same, or clamped to an older
+	// place after a crash. reset means that c can't be honoured: entries after
+	// it may be gone, and at is the head.
+	Read(ctx context.Context, u UserID, c Cursor, limit int) (batch Batch, err error)
+	// Since is a place from which every message with an id above id follows.
+	Since(ctx context.Context, u UserID, id MessageID) (Cursor, error)
+	// Follow calls deliver for what is told of u's queue from now on, until
+	// stop. A hint may be lost, doubled or late; nil says "look at the queue".
+	// deliver must not block and must not keep the entry's slices beyond use
+	// that only reads. After stop returns deliver isn't called again.
+	Follow(u UserID, deliver func(*Entry)) (stop func(), err error)
+}
+
+// Batch is what Queues.Read answers.
+type Batch struct {
+	At      Cursor // where reading really began
+	Entries []Entry
+	More    bool
+	Reset   bool
+}
+
+// News carries passing news (typing, presence) to whoever listens for a user:
+// at most once, newest wins, never stored.
+type News interface {
+	// Publish sends payload to each user's listeners on every node.
+	Publish(to []UserID, payload []byte) error
+	// Listen calls deliver for each payload for u until stop.
+	Listen(u UserID, deliver func(payload []byte)) (stop func(), err error)
+}
+
+// Records is replicated key-value state with compare-and-set: accounts, names,
+// sessions, settings. Keys are tokens of [A-Za-z0-9_-] joined by dots.
+type Records interface {
+	// Get reads a value and its revision; KindNotFound.
+	Get(ctx context.Context, key string) ([]byte, uint64, error)
+	// Put writes value if the key's revision is still revision (0: the key must
+	// not exist), and returns the new one; KindConflict otherwise. It is on disk
+	// when Put returns.
+	Put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)
+	// Delete removes the key if its revision is still revision; KindConflict.
+	Delete(ctx context.Context, key string, revision uint64) error
+	// Watch calls seen for every key under prefix as it is, then ready once, and
+	// then seen for every change, in order, until ctx ends. value is nil for a
+	// deleted key. It returns when the watch stands.
+	Watch(ctx context.Context, prefix string, seen func(key string, value []byte, revision uint64), ready func()) error
+}
