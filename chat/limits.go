@@ -25,9 +25,9 @@ const (
 	MaxReadTold      = 20               // read_told_members: larger rooms learn read marks on demand only
 	MemberPreview    = 20               // members of a room object
 
-	// Window is how long the projector remembers a client_id: a younger one is
+	// WindowSpan is how long the projector remembers a client_id: a younger one is
 	// checked in memory, an older one is looked up in the room's history.
-	Window = 2 * time.Minute
+	WindowSpan = 2 * time.Minute
 	// MaxClockAhead is how far in the future a client_id's time may lie.
 	MaxClockAhead = 2 * time.Minute
 	// PageMessages is how many messages a sealed page of history holds: page k

@@ -93,3 +93,13 @@ type Records interface {
 	// deleted key. It returns when the watch stands.
 	Watch(ctx context.Context, prefix string, seen func(key string, value []byte, revision uint64), ready func()) error
 }
+
+// AsyncLog is a Log that needs no goroutine for each command under way.
+type AsyncLog interface {
+	Log
+	// Submit takes c, in the order of the calls, and calls done once, from another
+	// goroutine, with what Append would return. done must not block. It returns
+	// KindUnavailable at once, and never calls done, when its bounded queue is
+	// full.
+	Submit(c *Command, done func(Result, error)) error
+}
