@@ -49,6 +49,14 @@ func ParseID[T ~string](field, s string) (T, error) {
 // wire it is a decimal string, because it does not fit a JSON double.
 type MessageID uint64
 
+// SnowflakeEpoch is the zero of every Snowflake's time: 2026-01-01 00:00 UTC. 41
+// bits of milliseconds last until 2095. Below them are 10 bits of worker number
+// and 12 of a counter, the layout of the original.
+const SnowflakeEpoch Millis = 1767225600000
+
+// Time is the moment the id was made, by its node's clock.
+func (id MessageID) Time() Millis { return SnowflakeEpoch + Millis(id>>22) }
+
 // String is the decimal form used on the wire.
 func (id MessageID) String() string { return strconv.FormatUint(uint64(id), 10) }
 
