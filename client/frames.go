@@ -1,0 +1,310 @@
+package client
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	mathrand "math/rand/v2"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/fasthttp/websocket"
+
+	"natter/chat"
+	"natter/wire"
+)
+
+// NewKey is a client_id of now.
+func NewKey() chat.ClientID {
+	var random [10]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return chat.NewClientID(time.Now(), random)
+}
+
+// The refs of sends are s and a number, those of other requests a and a number.
+func askRef(n uint64) string { return "a" + strconv.FormatUint(n, 10) }
+
+// appendSend is the frame of m; ids and keys need no quoting.
+func appendSend(b []byte, ref uint64, m *Outgoing) []byte {
+	return append(b, wire.Encode(&wire.Send{
+		Ref:      "s" + strconv.FormatUint(ref, 10),
+		RoomID:   string(m.Room),
+		ClientID: m.ClientID.String(),
+		Text:     m.Text,
+		ReplyTo:  uint64(m.ReplyTo),
+	})...)
+}
+
+// reader is the receiving side of one connection; run's goroutine owns it.
+type reader struct {
+	d     *Device
+	ws    *websocket.Conn
+	heard *atomic.Uint64 // counts frames, for the writer to see that the server lives
+	buf   []byte
+	event Event
+	end   ending
+}
+
+// read is the next frame; it is valid until the next read.
+func (r *reader) read() ([]byte, error) {
+	_, from, err := r.ws.NextReader()
+	if err != nil {
+		return nil, err
+	}
+	r.buf = r.buf[:0]
+	for {
+		if len(r.buf) == cap(r.buf) {
+			r.buf = append(r.buf, 0)[:len(r.buf)]
+		}
+		n, err := from.Read(r.buf[len(r.buf):cap(r.buf)])
+		r.buf = r.buf[:len(r.buf)+n]
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				return r.buf, nil
+			}
+			return nil, err
+		}
+	}
+}
+
+func (r *reader) loop() ending {
+	for {
+		raw, err := r.read()
+		if err != nil {
+			end := endingOf(err)
+			end.fresh = r.end.fresh
+			end.after = max(end.after, r.end.after)
+			return end
+		}
+		r.heard.Add(1)
+		if err := r.handle(raw); err != nil {
+			return ending{err: err, fresh: r.end.fresh}
+		}
+	}
+}
+
+// frame is what of a server's frame its handling needs.
+type frame struct {
+	op, ref, cursor, event, events []byte
+	id, seq, at                    []byte
+	problem                        []byte
+}
+
+func (f *frame) scan(raw []byte) error {
+	o := openObject(raw)
+	for {
+		key, value, ok := o.next()
+		if !ok {
+			return o.err
+		}
+		switch string(key) {
+		case "op":
+			f.op = plain(value)
+		case "ref":
+			f.ref = plain(value)
+		case "cursor":
+			f.cursor = plain(value)
+		case "event":
+			f.event = value
+		case "events":
+			f.events = value
+		case "message_id":
+			f.id = plain(value)
+		case "seq":
+			f.seq = value
+		case "created_at":
+			f.at = plain(value)
+		case "problem":
+			f.problem = value
+		}
+	}
+}
+
+// handle acts on one frame. Its error ends the connection.
+func (r *reader) handle(raw []byte) error {
+	var f frame
+	if err := f.scan(raw); err != nil {
+		return err
+	}
+	switch wire.Op(f.op) {
+	case wire.OpEvent:
+		if err := r.tell(f.cursor, f.event); err != nil {
+			return err
+		}
+		r.d.moveCursor(f.cursor)
+	case wire.OpEvents:
+		return r.tellAll(f.events)
+	case wire.OpSent:
+		r.d.answered(f.ref, Receipt{ID: chat.MessageID(number(f.id)), Seq: chat.Seq(number(f.seq)), At: millis(f.at)}, nil)
+	case wire.OpOK:
+		r.d.replied(f.ref, nil)
+	case wire.OpError:
+		var p wire.Problem
+		if err := wire.Parse(f.problem, &p); err != nil {
+			return fmt.Errorf("client: error frame: %w", err)
+		}
+		r.d.answered(f.ref, Receipt{}, &p)
+		r.d.replied(f.ref, &p)
+	case wire.OpSynced:
+		r.d.moveCursor(f.cursor)
+		r.end.fresh = true
+		r.d.enter(Live, nil)
+	case wire.OpReset:
+		r.d.moveCursor(f.cursor)
+		if r.d.opts.Reset != nil {
+			r.d.opts.Reset()
+		}
+	case wire.OpPong:
+	default:
+		return r.other(raw)
+	}
+	return nil
+}
+
+func (r *reader) tellAll(events []byte) error {
+	var failed error
+	var cursor []byte
+	err := elements(events, func(value []byte) bool {
+		var f frame
+		if failed = f.scan(value); failed == nil {
+			failed = r.tell(f.cursor, f.event)
+		}
+		if failed == nil {
+			cursor = f.cursor
+		}
+		return failed == nil
+	})
+	if cursor != nil {
+		r.d.moveCursor(cursor)
+	}
+	if failed != nil {
+		return failed
+	}
+	return err
+}
+
+func (r *reader) tell(cursor, event []byte) error {
+	if err := r.event.scan(cursor, event); err != nil {
+		return err
+	}
+	if r.d.shown.fresh(&r.event) && r.d.opts.Event != nil {
+		r.d.opts.Event(&r.event)
+	}
+	return nil
+}
+
+// other handles the frames that are rare, and those it doesn't know.
+func (r *reader) other(raw []byte) error {
+	f, err := wire.DecodeServer(raw)
+	if err != nil {
+		return err
+	}
+	switch f := f.(type) {
+	case nil: // a newer server's news
+	case *wire.Move:
+		r.d.mu.Lock()
+		if len(f.Nodes) > 0 {
+			r.d.urls = nil
+			for _, n := range f.Nodes {
+				r.d.urls = append(r.d.urls, n.URL)
+			}
+		}
+		r.d.mu.Unlock()
+		if f.WithinMS > 0 {
+			r.end.after = time.Duration(mathrand.Int64N(f.WithinMS)) * time.Millisecond
+		}
+		r.end.fresh = true
+	default:
+		if r.d.opts.News != nil {
+			r.d.opts.News(f)
+		}
+	}
+	return nil
+}
+
+func (d *Device) moveCursor(cursor []byte) {
+	d.mu.Lock()
+	d.cursor = append(d.cursor[:0], cursor...)
+	d.mu.Unlock()
+}
+
+// answered ends the send of ref, if it is one.
+func (d *Device) answered(ref []byte, receipt Receipt, refused *wire.Problem) {
+	if len(ref) < 2 || ref[0] != 's' {
+		return
+	}
+	n := number(ref[1:])
+	d.mu.Lock()
+	var done func(Receipt, error)
+	if i := n - d.base; n >= d.base && i < uint64(len(d.pending)) && d.pending[i] != nil {
+		if again, after := retryAfter(refused); again {
+			d.sendLaterLocked(d.pending[i], after)
+			d.mu.Unlock()
+			return
+		}
+		done, d.pending[i].done = d.pending[i].done, nil
+	}
+	gone := 0
+	for gone < len(d.pending) && d.pending[gone].done == nil {
+		d.pending[gone] = nil
+		gone++
+	}
+	d.pending = d.pending[gone:]
+	d.base += uint64(gone)
+	d.mu.Unlock()
+	switch {
+	case done == nil: // answered before, on an earlier connection
+	case refused != nil:
+		done(Receipt{}, refused)
+	default:
+		done(receipt, nil)
+	}
+}
+
+// retryAfter tells whether a refusal asks for the same request again, and when.
+func retryAfter(refused *wire.Problem) (bool, time.Duration) {
+	if refused == nil || refused.Code != chat.KindUnavailable && refused.Code != chat.KindTooMany {
+		return false, 0
+	}
+	after := time.Duration(refused.RetryAfterMS) * time.Millisecond
+	return true, max(after, 100*time.Millisecond) + mathrand.N(100*time.Millisecond)
+}
+
+// sendLaterLocked sends s again after a while, if it still has no answer then.
+func (d *Device) sendLaterLocked(s *sending, after time.Duration) {
+	time.AfterFunc(after, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if s.done != nil {
+			d.postLocked(s.frame)
+		}
+	})
+}
+
+// replied ends the Do of ref, if it is one.
+func (d *Device) replied(ref []byte, refused *wire.Problem) {
+	if len(ref) < 2 || ref[0] != 'a' {
+		return
+	}
+	d.mu.Lock()
+	answer := d.asks[number(ref[1:])]
+	delete(d.asks, number(ref[1:]))
+	d.mu.Unlock()
+	switch {
+	case answer == nil: // nobody waits any more
+	case refused != nil:
+		answer <- refused
+	default:
+		answer <- nil
+	}
+}
+
+func millis(at []byte) chat.Millis {
+	t, err := time.Parse(time.RFC3339Nano, string(at))
+	if err != nil {
+		return 0
+	}
+	return chat.MillisOf(t)
+}
