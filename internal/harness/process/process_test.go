@@ -1,0 +1,88 @@
+package process
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// program is a stand-in for natter: a shell script.
+func program(t *testing.T, script string) Options {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "natter")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ports, err := FreePorts(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ports[0] == ports[1] {
+		t.Fatal("one port twice")
+	}
+	return Options{Binary: path, Data: t.TempDir(), Listen: ports[0], Admin: ports[1]}
+}
+
+// TestEndBeforeReady: a node that can't start is told at once, with its words.
+func TestEndBeforeReady(t *testing.T) {
+	n, err := Start(program(t, "echo the data directory is locked >&2; exit 3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := n.WaitReady(ctx); err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), "locked") || !strings.Contains(err.Error(), "exit status 3") {
+		t.Errorf("waiting ended with %v", err)
+	}
+}
+
+// TestStop: a node that doesn't stop when asked is killed and told of.
+func TestStop(t *testing.T) {
+	n, err := Start(program(t, "trap 'exit 0' TERM; echo up; while :; do sleep 0.01; done"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait(t, n, "up")
+	if cpu, err := CPU(n.PID()); err != nil || cpu < 0 {
+		t.Error(cpu, err)
+	}
+	if rss, err := RSS(n.PID()); err != nil || rss <= 0 {
+		t.Error(rss, err)
+	}
+	if err := n.Stop(10 * time.Second); err != nil {
+		t.Error(err)
+	}
+	n, err = Start(program(t, "trap '' TERM; echo up; while :; do sleep 0.01; done"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait(t, n, "up")
+	if err := n.Stop(50 * time.Millisecond); err == nil {
+		t.Error("it stopped")
+	}
+	select {
+	case <-n.Ended():
+	default:
+		t.Error("it lives")
+	}
+}
+
+func wait(t *testing.T, n *Node, word string) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !strings.Contains(n.Tail(), word) {
+		select {
+		case <-tick.C:
+		case <-n.Ended():
+			t.Fatal("it ended")
+		}
+	}
+}
