@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig, type Plugin } from 'vite';
@@ -9,19 +9,21 @@ const server = process.env.NATTER_URL ?? 'http://127.0.0.1:8080';
 /**
  * The Go binary embeds dist/. Two things would spoil that: an emptied dist loses
  * the .gitkeep that lets a bare clone compile, and the manifest names folders of
- * the machine that built it. So the one is put back and the other moved out.
+ * the machine that built it. So only the old assets go, and the manifest moves out.
  */
 function embeddable(): Plugin {
+  const dist = resolve(root, 'dist');
   return {
     name: 'natter-embeddable',
     apply: 'build',
+    buildStart() {
+      rmSync(resolve(dist, 'assets'), { recursive: true, force: true });
+    },
     closeBundle() {
-      writeFileSync(resolve(root, 'dist/.gitkeep'), '');
-      const made = resolve(root, 'dist/.vite/manifest.json');
+      const made = resolve(dist, '.vite/manifest.json');
       if (!existsSync(made)) return;
-      mkdirSync(resolve(root, 'test-results'), { recursive: true });
       renameSync(made, resolve(root, '.vite-manifest.json'));
-      rmdirSync(resolve(root, 'dist/.vite'));
+      rmdirSync(resolve(dist, '.vite'));
     },
   };
 }
@@ -30,6 +32,7 @@ export default defineConfig({
   plugins: [svelte(), embeddable()],
   build: {
     target: 'es2022',
+    emptyOutDir: false,
     manifest: true,
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },

@@ -1,0 +1,47 @@
+export type Sheet = 'settings' | 'new' | 'members';
+
+export interface Route {
+  room?: string;
+  sheet?: Sheet;
+}
+
+/** / · /r/{id} · /r/{id}/members · /settings · /new; a sheet lies over its room. */
+export function parse(path: string, under?: string): Route {
+  const [first, id, third] = path.split('/').filter(Boolean);
+  if (first === 'r' && id)
+    return third === 'members' ? { room: id, sheet: 'members' } : { room: id };
+  if (first === 'settings' || first === 'new') return { room: under, sheet: first };
+  return {};
+}
+
+export function pathOf({ room, sheet }: Route): string {
+  if (sheet === 'settings' || sheet === 'new') return `/${sheet}`;
+  if (!room) return '/';
+  return sheet === 'members' ? `/r/${room}/members` : `/r/${room}`;
+}
+
+class Router {
+  route = $state.raw<Route>(parse(location.pathname, history.state?.room));
+
+  constructor() {
+    addEventListener('popstate', () => {
+      this.route = parse(location.pathname, history.state?.room);
+    });
+  }
+
+  go(route: Route, replace = false): void {
+    const depth = (history.state?.depth ?? 0) + (replace ? 0 : 1);
+    const state = { room: route.room, depth };
+    if (replace) history.replaceState(state, '', pathOf(route));
+    else history.pushState(state, '', pathOf(route));
+    this.route = route;
+  }
+
+  /** Back if we came from inside, else up: a link opened directly has no way back. */
+  leave(up: Route): void {
+    if ((history.state?.depth ?? 0) > 0) history.back();
+    else this.go(up, true);
+  }
+}
+
+export const router = new Router();
