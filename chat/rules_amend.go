@@ -5,8 +5,7 @@ import "slices"
 // MaxReactions bounds the different emoji on one message.
 const MaxReactions = 50
 
-// amend finds the message a command changes. Messages that are not in the tail
-// were put into the command's reach by the projector (see Amended).
+// amend finds the message a command changes (see RoomState.Reach).
 func (r *RoomState) amend(c *Command) (*Message, *Problem) {
 	m, p := r.member(c)
 	if p != nil {
@@ -15,19 +14,18 @@ func (r *RoomState) amend(c *Command) (*Message, *Problem) {
 	if c.Seq <= m.Since || c.Seq > r.Last {
 		return nil, NotFound("message")
 	}
-	for i := range r.Tail {
-		if r.Tail[i].Seq == c.Seq {
-			if r.Tail[i].DeletedAt != 0 {
-				return nil, &Problem{Kind: KindGone, Detail: "the message has been deleted"}
-			}
-			return &r.Tail[i], nil
-		}
+	message := r.Find(c.Seq)
+	switch {
+	case message == nil:
+		return nil, NotFound("message")
+	case message.DeletedAt != 0:
+		return nil, &Problem{Kind: KindGone, Detail: "the message has been deleted"}
 	}
-	return nil, NotFound("message")
+	return message, nil
 }
 
 // Amends tells whether c changes a message that history already holds, which
-// must then be in the tail when Apply is called.
+// must then be in the tail or in reach when Apply is called.
 func Amends(c *Command) bool {
 	return c.Op == OpEdit || c.Op == OpDelete || c.Op == OpReact || c.Op == OpUnreact
 }

@@ -38,8 +38,22 @@ type Entry struct {
 	// Prev is the sequence of the entry before this one in the same queue, as
 	// far as the teller knows; a session whose place is at or beyond Prev misses
 	// nothing in between. 0 in what Read returns.
-	Prev   uint64
-	Events []Event
+	Prev uint64
+	// First is the place of Events[0] in the entry: 0, unless reading began in
+	// the middle of it.
+	First int
+	// Events are shared between receivers and must not be changed. The same
+	// event told to many is the same pointer.
+	Events []*Event
+}
+
+// Place is the cursor after Events[i].
+func (e *Entry) Place(i int) Cursor {
+	c := e.Cursor
+	if i < len(e.Events)-1 {
+		c.Place = uint64(e.First + i + 1)
+	}
+	return c
 }
 
 // Queues are the users' sync queues.

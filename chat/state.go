@@ -12,6 +12,25 @@ type RoomState struct {
 	// Tail holds the messages after the last sealed page, oldest first: those of
 	// seq 64k+1 to Last.
 	Tail []Message
+	// Reach holds sealed messages that a command to come amends: the projector
+	// puts them here before Apply, which changes them in place.
+	Reach []Message
+}
+
+// Find is the message of seq in the tail or in reach, to be changed in place;
+// nil if it is in neither.
+func (r *RoomState) Find(seq Seq) *Message {
+	for _, held := range [][]Message{r.Tail, r.Reach} {
+		if n := len(held); n == 0 || seq < held[0].Seq || seq > held[n-1].Seq {
+			continue
+		}
+		for i := range held {
+			if held[i].Seq == seq {
+				return &held[i]
+			}
+		}
+	}
+	return nil
 }
 
 // Exists tells whether the room has been made and not closed.

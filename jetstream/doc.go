@@ -1,0 +1,22 @@
+// Package jetstream keeps natter's data in NATS JetStream; it is the only
+// package that knows it.
+//
+//	Submit ─▶ committer-p ─▶ LOG-p ─▶ projector-p ─┬─▶ HISTORY-p  msg, page, room
+//	  ▲       (this node)    (fsync)               ├─▶ SYNC-q     sync.<q>.<user> ─▶ teller-q ─▶ live.<user>
+//	  └────── result.<node>.<run> ◀────────────────┴─▶ MARKS-p    mark.<p>.<user>.<room>
+//
+// Goroutines, each owned by Store and waited for in Close:
+//
+//	committer-p   gathers commands while the batch before is on its way to disk
+//	projector-p   reads LOG-p in order, applies chat's rules, publishes a take
+//	finisher-p    waits for a take's acks in order, then answers and checkpoints
+//	teller-q      reads SYNC-q in order and tells who listens
+//	listener-i    hands live entries and passing news to their followers
+//
+// # What is on disk when
+//
+// LOG-p and the records are fsynced before they are acknowledged (the server
+// runs with SyncAlways unless durability is fast). HISTORY, SYNC and MARKS are
+// projections: on a single node they are PersistMode async and may lose a
+// suffix in a crash. recovery.go says how it is made again, exactly.
+package jetstream

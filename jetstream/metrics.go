@@ -1,0 +1,39 @@
+package jetstream
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics of the store. With a nil registry they count for nobody.
+type metrics struct {
+	batch    prometheus.Histogram
+	take     prometheus.Histogram
+	commands *prometheus.CounterVec
+	lag      *prometheus.GaugeVec
+	restarts prometheus.Counter
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		batch: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "natter_batch_commands",
+			Help: "Commands that shared one write of the log.", Buckets: prometheus.ExponentialBuckets(1, 2, 10)}),
+		take: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "natter_take_commands",
+			Help: "Commands a projector applied at once.", Buckets: prometheus.ExponentialBuckets(1, 2, 12)}),
+		commands: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "natter_commands_total",
+			Help: "Commands projected, by outcome."}, []string{"outcome"}),
+		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "natter_projector_lag_batches",
+			Help: "Batches of the log a projector has yet to finish."}, []string{"partition"}),
+		restarts: prometheus.NewCounter(prometheus.CounterOpts{Name: "natter_projector_restarts_total",
+			Help: "Times a projector began again after a failed write."}),
+	}
+	if r != nil {
+		r.MustRegister(m.batch, m.take, m.commands, m.lag, m.restarts)
+	}
+	return m
+}
+
+func (m *metrics) setLag(partition int, batches uint64) {
+	m.lag.WithLabelValues(strconv.Itoa(partition)).Set(float64(batches))
+}

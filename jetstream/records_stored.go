@@ -1,0 +1,133 @@
+package jetstream
+
+import (
+	"fmt"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"natter/chat"
+)
+
+// The stored records. Each is one version byte and a CBOR map with small
+// integer keys (RFC 8949); testdata/ freezes the first version. Upto is the log
+// sequence up to which the record's subject is complete: recovery writes
+// nothing at or below it again.
+
+const storedVersion = 1
+
+// batch is a message of LOG-p: the commands of one node that shared an fsync.
+type batch struct {
+	Origin   string         `cbor:"1,keyasint"` // <node>.<run>: where the results go
+	Commands []chat.Command `cbor:"2,keyasint"`
+}
+
+// roomEntry is a message of msg.<p>.<room>: what one take did to the history.
+// Messages may hold older seqs again, changed. The last is the room's newest.
+type roomEntry struct {
+	Upto     uint64         `cbor:"1,keyasint"`
+	Last     chat.Seq       `cbor:"2,keyasint"`
+	Messages []chat.Message `cbor:"3,keyasint"`
+}
+
+// page is a message of page.<p>.<room>.<k>: the messages 64k+1 to 64k+64.
+type page struct {
+	Upto uint64 `cbor:"1,keyasint"`
+	// After is a sequence of HISTORY-p below which no entry of the room holds a
+	// message newer than the page: where the tail's reading begins. Sealing again
+	// keeps it.
+	After    uint64         `cbor:"2,keyasint"`
+	Messages []chat.Message `cbor:"3,keyasint"`
+}
+
+// roomRecord is a message of room.<p>.<room>.
+type roomRecord struct {
+	Upto uint64    `cbor:"1,keyasint"`
+	Room chat.Room `cbor:"2,keyasint"`
+}
+
+// markRecord is a message of mark.<p>.<user>.<room>.
+type markRecord struct {
+	Upto uint64    `cbor:"1,keyasint"`
+	Mark chat.Mark `cbor:"2,keyasint"`
+}
+
+// queueEntry is a message of sync.<q>.<user>: a user's events of one take of
+// partition P. Events are encoded once for all their receivers.
+type queueEntry struct {
+	Upto      uint64            `cbor:"1,keyasint"`
+	Partition int               `cbor:"2,keyasint"`
+	Events    []cbor.RawMessage `cbor:"3,keyasint"`
+}
+
+// checkpoint is a message of checkpoint.<p>: every write of the log up to Log
+// has been acknowledged, none of them beyond these sequences.
+type checkpoint struct {
+	Log     uint64      `cbor:"1,keyasint"`
+	History uint64      `cbor:"2,keyasint"`
+	Sync    []uint64    `cbor:"3,keyasint"`
+	At      chat.Millis `cbor:"4,keyasint"` // the newest command's time
+}
+
+// resultMessage is what a projector answers a node: never stored.
+type resultMessage struct {
+	Results []result `cbor:"1,keyasint"`
+}
+
+type result struct {
+	ID      chat.MessageID `cbor:"1,keyasint"` // the command's
+	First   chat.MessageID `cbor:"2,keyasint"` // the message's
+	Seq     chat.Seq       `cbor:"3,keyasint,omitempty"`
+	At      chat.Millis    `cbor:"4,keyasint,omitempty"`
+	Retry   bool           `cbor:"5,keyasint,omitempty"`
+	Refusal *refusal       `cbor:"6,keyasint,omitempty"`
+}
+
+type refusal struct {
+	Kind   chat.Kind `cbor:"1,keyasint"`
+	Detail string    `cbor:"2,keyasint,omitempty"`
+	Field  string    `cbor:"3,keyasint,omitempty"`
+	Limit  int64     `cbor:"4,keyasint,omitempty"`
+}
+
+var (
+	encoding = must(cbor.EncOptions{Sort: cbor.SortNone}.EncMode())
+	decoding = must(cbor.DecOptions{
+		DupMapKey: cbor.DupMapKeyEnforcedAPF, MaxNestedLevels: 16,
+		MaxArrayElements: 1 << 16, MaxMapPairs: 1 << 10, IndefLength: cbor.IndefLengthForbidden,
+		TagsMd: cbor.TagsForbidden,
+	}.DecMode())
+)
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic("jetstream: a codec's options are wrong: " + err.Error())
+	}
+	return v
+}
+
+// encode makes the stored form of a record.
+func encode(record any) ([]byte, error) {
+	body, err := encoding.Marshal(record)
+	if err != nil {
+		return nil, fmt.Errorf("encode %T: %w", record, err)
+	}
+	out := make([]byte, 1+len(body))
+	out[0] = storedVersion
+	copy(out[1:], body)
+	return out, nil
+}
+
+// decode reads a stored record. Data of another version is an error that says
+// so: a newer natter wrote it.
+func decode(data []byte, record any) error {
+	if len(data) == 0 {
+		return fmt.Errorf("decode %T: it is empty", record)
+	}
+	if data[0] != storedVersion {
+		return fmt.Errorf("decode %T: format version %d, this natter knows %d", record, data[0], storedVersion)
+	}
+	if err := decoding.Unmarshal(data[1:], record); err != nil {
+		return fmt.Errorf("decode %T: %w", record, err)
+	}
+	return nil
+}

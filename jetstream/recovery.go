@@ -1,0 +1,269 @@
+package jetstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"natter/chat"
+)
+
+// Starting again.
+//
+// On a single node the projections may have lost a suffix each, not the same
+// one: HISTORY-0 may end at log 95, SYNC-1 at 98, while the log, which is
+// fsynced, ends at 100. A projector therefore goes back to a checkpoint and
+// applies the log again from there. Three things make the result exact:
+//
+//  1. The state it starts from is the state of then: a room's record and last
+//     entry are read as they were at the checkpoint's sequence of HISTORY.
+//  2. What survived is not written again: every entry carries the log sequence
+//     (Upto) to which its subject is complete, and a stream only ever loses a
+//     suffix, so reading each stream from the checkpoint on tells, for each
+//     subject, where writing begins.
+//  3. It goes back past the client_id window, so the window is whole again.
+//
+// In numbers: the checkpoint says log 80, HISTORY-0 at 700, SYNC-1 at 900. The
+// survey finds msg.0.R with Upto 95 and sync.1.alice with Upto 90. The batches
+// 81 to 100 are applied; of R's messages those of 96 to 100 are written, of
+// alice's events those of 91 to 100.
+type recovery struct {
+	base checkpoint
+	// horizon is the log's last sequence when the survey was made: what comes
+	// later can't have been projected.
+	horizon uint64
+	// complete: everything of the log up to here is known to be projected.
+	complete uint64
+	history  map[string]uint64
+	queues   map[chat.UserID]uint64
+}
+
+// checkpointsKept must reach back further than the window; see reachBack.
+const checkpointsKept = 64
+
+// reachBack is how much log a projector applies again: the client_id window,
+// the edges' clocks, and, far smaller, how long a projection may stay unsynced.
+const reachBack = chat.Millis(3 * 60 * 1000)
+
+func (r *recovery) hasHistory(subject string, log uint64) bool {
+	return log <= r.complete || log <= r.horizon && log <= r.history[subject]
+}
+
+func (r *recovery) hasQueue(u chat.UserID, log uint64) bool {
+	return log <= r.complete || log <= r.horizon && log <= r.queues[u]
+}
+
+// replaying tells whether log lies in what is applied again.
+func (r *recovery) replaying(log uint64) bool { return log <= r.horizon }
+
+// survey finds out for every partition where to begin and what survived.
+func (s *Store) survey(ctx context.Context) ([]*recovery, error) {
+	recovered := make([]*recovery, s.o.Partitions)
+	for p := range recovered {
+		r, err := s.surveyPartition(ctx, p, s.o.Clean)
+		if err != nil {
+			return nil, fmt.Errorf("survey of partition %d: %w", p, err)
+		}
+		recovered[p] = r
+	}
+	return recovered, nil
+}
+
+func (s *Store) surveyPartition(ctx context.Context, p int, clean bool) (*recovery, error) {
+	first, last, err := s.bounds(ctx, numbered(streamLog, p))
+	if err != nil {
+		return nil, err
+	}
+	kept, err := s.checkpoints(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	r := &recovery{horizon: last, base: chooseBase(kept, first, s.o.Partitions), history: map[string]uint64{}, queues: map[chat.UserID]uint64{}}
+	if clean && len(kept) > 0 && kept[len(kept)-1].Log == last {
+		r.complete = last
+		return r, nil
+	}
+	if last == r.base.Log {
+		return r, nil
+	}
+	err = s.scan(ctx, numbered(streamHistory, p), r.base.History+1, func(m stored) error {
+		var head struct {
+			Upto uint64 `cbor:"1,keyasint"`
+		}
+		if err := decode(m.Data, &head); err != nil {
+			return err
+		}
+		r.history[m.Subject] = max(r.history[m.Subject], head.Upto)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for q := range s.o.Partitions {
+		skip := len(subjectSync(q, ""))
+		err := s.scan(ctx, numbered(streamSync, q), r.base.Sync[q]+1, func(m stored) error {
+			var head struct {
+				Upto      uint64 `cbor:"1,keyasint"`
+				Partition int    `cbor:"2,keyasint"`
+			}
+			if err := decode(m.Data, &head); err != nil {
+				return err
+			}
+			if head.Partition == p {
+				u := chat.UserID(m.Subject[skip:])
+				r.queues[u] = max(r.queues[u], head.Upto)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// chooseBase picks the newest checkpoint that lies reachBack before the last
+// one; failing that, the beginning, or the oldest whose log is still there.
+func chooseBase(kept []checkpoint, first uint64, partitions int) checkpoint {
+	base := checkpoint{Sync: make([]uint64, partitions)}
+	if len(kept) == 0 {
+		return base
+	}
+	newest := kept[len(kept)-1]
+	for _, c := range kept {
+		if len(c.Sync) == partitions && c.At <= newest.At-reachBack {
+			base = c
+		}
+	}
+	if base.Log+1 >= first || first == 0 {
+		return base
+	}
+	for _, c := range kept {
+		if len(c.Sync) == partitions && c.Log+1 >= first {
+			return c
+		}
+	}
+	return newest
+}
+
+// checkpoints lists a partition's checkpoints, oldest first.
+func (s *Store) checkpoints(ctx context.Context, p int) ([]checkpoint, error) {
+	found, err := s.reader.many(ctx, streamCheckpoint, ask{Seq: 1, NextFor: subjectCheckpoint(p), Batch: 2 * checkpointsKept})
+	if err != nil {
+		return nil, err
+	}
+	kept := make([]checkpoint, len(found.Messages))
+	for i, m := range found.Messages {
+		if err := decode(m.Data, &kept[i]); err != nil {
+			return nil, err
+		}
+	}
+	return kept, nil
+}
+
+// scan reads a whole stream from a sequence on.
+func (s *Store) scan(ctx context.Context, stream string, from uint64, each func(stored) error) error {
+	for {
+		found, err := s.reader.many(ctx, stream, ask{Seq: from, NextFor: ">", Batch: 1000, MaxBytes: 8 << 20})
+		if err != nil {
+			return err
+		}
+		for _, m := range found.Messages {
+			if err := each(m); err != nil {
+				return fmt.Errorf("%s at %d: %w", stream, m.Sequence, err)
+			}
+			from = m.Sequence + 1
+		}
+		if !found.More || len(found.Messages) == 0 {
+			return nil
+		}
+	}
+}
+
+// bounds are a stream's first and last sequence; an empty stream's first is one
+// above its last.
+func (s *Store) bounds(ctx context.Context, stream string) (first, last uint64, err error) {
+	st, err := s.js.Stream(ctx, stream)
+	if err != nil {
+		return 0, 0, unavailable("state of", stream, err)
+	}
+	state := st.CachedInfo().State
+	return state.FirstSeq, state.LastSeq, nil
+}
+
+// epochs is the list of unclean starts: Starts[q] of epoch i+1 is the sequence
+// SYNC-q ended at when it opened. It is stored as JSON: it is written once a
+// start and read by people who look for what happened.
+type epochs struct {
+	List []epoch `json:"epochs"`
+}
+
+type epoch struct {
+	Number uint64   `json:"number"`
+	Starts []uint64 `json:"starts"`
+}
+
+// epochsKept bounds the list; a cursor of an older epoch is answered with reset.
+const epochsKept = 256
+
+// openEpochs loads the list and opens a new epoch if the last stop was unclean.
+func (s *Store) openEpochs(ctx context.Context) error {
+	kept := s.Records("store")
+	value, revision, err := kept.Get(ctx, "epochs")
+	switch {
+	case err == nil:
+		if err := json.Unmarshal(value, &s.epochs); err != nil {
+			return fmt.Errorf("the list of epochs: %w", err)
+		}
+		if s.o.Clean && len(s.epochs.List) > 0 || s.o.Replicas > 1 {
+			return nil
+		}
+	case chat.KindOf(err) != chat.KindNotFound:
+		return err
+	}
+	next := epoch{Number: s.epochs.current() + 1}
+	for q := range s.o.Partitions {
+		_, last, err := s.bounds(ctx, numbered(streamSync, q))
+		if err != nil {
+			return err
+		}
+		next.Starts = append(next.Starts, last)
+	}
+	s.epochs.List = append(s.epochs.List, next)
+	if n := len(s.epochs.List); n > epochsKept {
+		s.epochs.List = s.epochs.List[n-epochsKept:]
+	}
+	if value, err = json.Marshal(s.epochs); err != nil {
+		return err
+	}
+	_, err = kept.Put(ctx, "epochs", value, revision)
+	return err
+}
+
+func (e *epochs) current() uint64 {
+	if len(e.List) == 0 {
+		return 0
+	}
+	return e.List[len(e.List)-1].Number
+}
+
+var errEpochUnknown = errors.New("the cursor's epoch is not known any more")
+
+// clamp brings a cursor of an older epoch back to where the epochs after it
+// began: beyond that its entries were taken back.
+func (e *epochs) clamp(c chat.Cursor, q int) (chat.Cursor, error) {
+	if c.Epoch == e.current() {
+		return c, nil
+	}
+	if c.Epoch > e.current() || len(e.List) > 0 && c.Epoch+1 < e.List[0].Number {
+		return c, errEpochUnknown
+	}
+	for _, later := range e.List {
+		if later.Number > c.Epoch && c.Seq > later.Starts[q] {
+			c.Seq, c.Place = later.Starts[q], 0
+		}
+	}
+	c.Epoch = e.current()
+	return c, nil
+}

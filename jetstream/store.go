@@ -1,0 +1,277 @@
+package jetstream
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"natter/chat"
+)
+
+// Options are what a Store needs. All fields but Registry are required.
+type Options struct {
+	// Connect opens one more connection to the node's own server; the Store
+	// closes it.
+	Connect func(name string) (*nats.Conn, error)
+	// Partitions is P, fixed when the store was created.
+	Partitions int
+	// Node is this node's name: a subject token.
+	Node string
+	// Clean says that the store was stopped in order: nothing needs to be made
+	// again and no epoch opens.
+	Clean bool
+	// Replicas is 1 on a single node, 3 in a cluster.
+	Replicas int
+	// QueueRetention is how long a queue keeps an entry; a cursor older than
+	// that is answered with reset.
+	QueueRetention time.Duration
+	Log            *slog.Logger
+	Registry       prometheus.Registerer
+	// Fatal is told of what a running Store can't mend by itself.
+	Fatal func(error)
+}
+
+// logRetention is how long LOG keeps a command after it has been projected.
+const logRetention = 7 * 24 * time.Hour
+
+// Store is natter's data. It is safe for concurrent use.
+type Store struct {
+	o       Options
+	log     *slog.Logger
+	metrics *metrics
+	origin  string // <node>.<run>: where results for this run go
+
+	control *nats.Conn // streams, results, tell-all
+	js      jetstream.JetStream
+	conns   []*nats.Conn
+	reader  *reader
+
+	answers    *answers
+	committers []*committer
+	projectors []*projector
+	tellers    []*teller
+	publishers []*publisher
+	followers  *followers
+	epochs     epochs
+	events     *eventCache
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	clean  atomic.Bool // set when every projector has finished in order
+}
+
+// Open creates what is missing, makes again what a crash took, and starts the
+// goroutines of doc.go. It returns when every partition has caught up with its
+// log, so that what is read afterwards is current.
+func Open(ctx context.Context, o Options) (_ *Store, err error) {
+	var run [6]byte
+	if _, err := rand.Read(run[:]); err != nil {
+		return nil, err
+	}
+	s := &Store{o: o, log: o.Log, metrics: newMetrics(o.Registry), origin: o.Node + "." + hex.EncodeToString(run[:]),
+		answers: newAnswers(), events: newEventCache()}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	defer func() {
+		if err != nil {
+			s.abandon()
+		}
+	}()
+	if s.control, err = s.connect("control"); err != nil {
+		return nil, err
+	}
+	if s.js, err = jetstream.New(s.control); err != nil {
+		return nil, err
+	}
+	if err = s.createStreams(ctx); err != nil {
+		return nil, err
+	}
+	s.reader = &reader{slots: make(chan struct{}, readAtOnce)}
+	for i := range readAtOnce {
+		nc, err := s.connect(fmt.Sprintf("read-%d", i))
+		if err != nil {
+			return nil, err
+		}
+		s.reader.conns = append(s.reader.conns, nc)
+	}
+	if err = s.openEpochs(ctx); err != nil {
+		return nil, err
+	}
+	recovered, err := s.survey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err = s.start(recovered); err != nil {
+		return nil, err
+	}
+	return s, s.caughtUp(ctx)
+}
+
+func (s *Store) connect(name string) (*nats.Conn, error) {
+	nc, err := s.o.Connect(name)
+	if err != nil {
+		return nil, fmt.Errorf("connect %s: %w", name, err)
+	}
+	s.conns = append(s.conns, nc)
+	return nc, nil
+}
+
+func (s *Store) newPublisher(name string) (*publisher, error) {
+	nc, err := s.connect(name)
+	if err != nil {
+		return nil, err
+	}
+	p, err := newPublisher(nc)
+	if err == nil {
+		s.publishers = append(s.publishers, p)
+	}
+	return p, err
+}
+
+// start launches tellers before projectors, so that everything is told, and
+// committers last.
+func (s *Store) start(recovered []*recovery) error {
+	if _, err := s.control.Subscribe(subjectResult(s.origin), s.handleResults); err != nil {
+		return err
+	}
+	var err error
+	if s.followers, err = newFollowers(s); err != nil {
+		return err
+	}
+	for q := range s.o.Partitions {
+		t, err := newTeller(s, q)
+		if err != nil {
+			return err
+		}
+		s.tellers = append(s.tellers, t)
+		s.goes(func() { t.run(s.ctx) })
+	}
+	for p := range s.o.Partitions {
+		out, err := s.newPublisher(fmt.Sprintf("projector-%d", p))
+		if err != nil {
+			return err
+		}
+		pr := newProjector(s, p, out, recovered[p])
+		s.projectors = append(s.projectors, pr)
+		s.goes(func() { pr.run(s.ctx) })
+	}
+	for p := range s.o.Partitions {
+		out, err := s.newPublisher(fmt.Sprintf("committer-%d", p))
+		if err != nil {
+			return err
+		}
+		k := newCommitter(s, p, out)
+		s.committers = append(s.committers, k)
+		s.goes(func() { k.run(s.ctx) })
+	}
+	s.goes(s.expireAnswers)
+	return nil
+}
+
+// goes runs f as a goroutine that Close waits for. A panic in it would take the
+// embedded server down with it, so it ends the node in order instead.
+func (s *Store) goes(f func()) {
+	s.done.Add(1)
+	go func() {
+		defer s.done.Done()
+		defer func() {
+			if r := recover(); r != nil {
+				s.o.Fatal(fmt.Errorf("a goroutine of the store panicked: %v", r))
+			}
+		}()
+		f()
+	}()
+}
+
+func (s *Store) expireAnswers() {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case now := <-tick.C:
+			s.answers.expire(now.Add(-answerPatience), chat.Unavailable("the answer took too long; the same client_id may be sent again", time.Second))
+		}
+	}
+}
+
+// caughtUp waits until every projector has applied what the log held.
+func (s *Store) caughtUp(ctx context.Context) error {
+	for _, p := range s.projectors {
+		select {
+		case <-p.current:
+		case <-ctx.Done():
+			return fmt.Errorf("the projections have not caught up: %w", ctx.Err())
+		}
+	}
+	return nil
+}
+
+// Ready is nil when every projector keeps up with its log.
+func (s *Store) Ready() error {
+	for _, p := range s.projectors {
+		if err := p.ready(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Log, History, Queues and News are the store's seams.
+func (s *Store) Log() chat.AsyncLog { return commandLog{s} }
+
+// History is the rooms' past and present.
+func (s *Store) History() chat.History { return history{s} }
+
+// Queues are the users' sync queues.
+func (s *Store) Queues() chat.Queues { return queues{s} }
+
+// News carries passing news.
+func (s *Store) News() chat.News { return news{s} }
+
+// errNotFinished says that a stop left work to make again at the next start.
+var errNotFinished = errors.New("the store stopped before everything committed was projected")
+
+// Close takes no more commands, lets the projectors finish what the log holds,
+// writes the last checkpoints and waits for every goroutine, at most until ctx
+// ends. An error means that the next start must not be told it was Clean.
+func (s *Store) Close(ctx context.Context) error {
+	for _, k := range s.committers {
+		k.close()
+	}
+	var err error
+	for _, p := range s.projectors {
+		if e := p.finish(ctx); e != nil && err == nil {
+			err = fmt.Errorf("%w: partition %d: %w", errNotFinished, p.partition, e)
+		}
+	}
+	s.abandon()
+	return err
+}
+
+// abandon stops everything as it is.
+func (s *Store) abandon() {
+	s.cancel()
+	for _, p := range s.publishers {
+		p.close()
+	}
+	s.done.Wait()
+	if s.followers != nil {
+		s.followers.close()
+	}
+	s.answers.expire(time.Now().Add(time.Hour), chat.Unavailable("the node is stopping", time.Second))
+	for _, nc := range s.conns {
+		nc.Close()
+	}
+}

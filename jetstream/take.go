@@ -1,0 +1,280 @@
+package jetstream
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"natter/chat"
+)
+
+// A take is what a projector makes of the batches it applies at once: for each
+// room and each user touched one entry, and the answers. Its writes go out
+// together; when all are acknowledged it is finished: answered, and part of the
+// next checkpoint.
+type take struct {
+	p    *projector
+	upto uint64
+	at   chat.Millis
+
+	rooms   map[chat.RoomID]*touched
+	order   []chat.RoomID
+	queues  map[chat.UserID][]cbor.RawMessage
+	answers map[string][]result
+
+	done    chan struct{}
+	mu      sync.Mutex
+	left    int
+	failed  error
+	history uint64   // highest acknowledged sequence of HISTORY-p
+	sync    []uint64 // and of each SYNC-q
+}
+
+// touched is what a take has for one room.
+type touched struct {
+	room     *projected
+	messages []chat.Message
+	record   bool
+	sealed   uint64 // pages sealed before the take
+	pages    map[uint64]bool
+	marks    map[chat.UserID]uint64 // to the log sequence that changed it
+	left     map[chat.UserID]uint64
+}
+
+func newTake(p *projector, upto uint64) *take {
+	return &take{p: p, upto: upto, rooms: make(map[chat.RoomID]*touched), queues: make(map[chat.UserID][]cbor.RawMessage),
+		answers: make(map[string][]result), done: make(chan struct{}), sync: make([]uint64, p.s.o.Partitions)}
+}
+
+// add takes in what one command came to. What a crash left of it is not written
+// again.
+func (t *take) add(log uint64, origin string, c *chat.Command, out *chat.Outcome) error {
+	t.at = max(t.at, c.At)
+	answer := result{ID: c.ID}
+	if r := out.Refusal; r != nil {
+		answer.Refusal = &refusal{Kind: r.Kind, Detail: r.Detail, Field: r.Field, Limit: r.Limit}
+		t.p.s.metrics.commands.WithLabelValues("refused").Inc()
+	} else {
+		answer.First, answer.Seq, answer.At, answer.Retry = out.Result.ID, out.Result.Seq, out.Result.At, out.Result.Retry
+		t.p.s.metrics.commands.WithLabelValues("applied").Inc()
+	}
+	t.answers[origin] = append(t.answers[origin], answer)
+	if out.Refusal != nil {
+		return nil
+	}
+	rec := t.p.rec
+	if c.Room != "" {
+		t.addRoom(log, c, out)
+	}
+	for _, e := range out.Events {
+		var raw cbor.RawMessage
+		for _, u := range e.To {
+			if rec.hasQueue(u, log) {
+				continue
+			}
+			if raw == nil {
+				var err error
+				if raw, err = encoding.Marshal(&e.Event); err != nil {
+					return fmt.Errorf("encode an event: %w", err)
+				}
+			}
+			t.queues[u] = append(t.queues[u], raw)
+		}
+	}
+	return nil
+}
+
+func (t *take) addRoom(log uint64, c *chat.Command, out *chat.Outcome) {
+	if len(out.Messages) == 0 && !out.Changed && len(out.Marks) == 0 && len(out.Left) == 0 {
+		return
+	}
+	room := t.p.rooms[c.Room]
+	room.take = t.p.takes
+	for i := range out.Messages {
+		if m := &out.Messages[i]; room.newest == nil || m.Seq >= room.newest.Seq {
+			room.newest = m
+		}
+	}
+	in := t.rooms[c.Room]
+	if in == nil {
+		in = &touched{room: room, pages: make(map[uint64]bool), marks: make(map[chat.UserID]uint64), left: make(map[chat.UserID]uint64)}
+		t.rooms[c.Room] = in
+		t.order = append(t.order, c.Room)
+	}
+	rec := t.p.rec
+	if !rec.hasHistory(subjectMessages(t.p.partition, c.Room), log) {
+		in.messages = append(in.messages, out.Messages...)
+	}
+	if chat.Amends(c) && uint64(c.Seq) <= room.sealedTo() {
+		k := (uint64(c.Seq) - 1) / chat.PageMessages
+		if !rec.hasHistory(subjectPage(t.p.partition, c.Room, k), log) {
+			in.pages[k] = true
+		}
+	}
+	if out.Changed && !rec.hasHistory(subjectRoom(t.p.partition, c.Room), log) {
+		in.record = true
+	}
+	for _, u := range out.Marks {
+		if log > room.marksUpto[u] {
+			in.marks[u] = log
+			delete(in.left, u)
+		}
+	}
+	for _, u := range out.Left {
+		if log > room.marksUpto[u] {
+			in.left[u] = log
+			delete(in.marks, u)
+		}
+		delete(room.marks, u)
+	}
+}
+
+// write is one message a take sends.
+type write struct {
+	subject string
+	record  any
+	note    func(t *take, sequence uint64)
+}
+
+// publish sends every write of the take. The order within HISTORY matters: a
+// room's record, then its pages, then the entry, so that what an entry leads to
+// is there whenever the entry is (a stream only loses a suffix).
+func (t *take) publish(ctx context.Context) error {
+	noteHistory := func(t *take, n uint64) { t.history = max(t.history, n) }
+	var writes []write
+	for _, id := range t.order {
+		w, err := t.roomWrites(ctx, id, t.rooms[id])
+		if err != nil {
+			return err
+		}
+		for i := range w {
+			if w[i].note == nil {
+				w[i].note = noteHistory
+			}
+		}
+		writes = append(writes, w...)
+	}
+	for u, events := range t.queues {
+		q := t.p.s.userPartition(u)
+		writes = append(writes, write{subjectSync(q, u), &queueEntry{Upto: t.upto, Partition: t.p.partition, Events: events},
+			func(t *take, n uint64) { t.sync[q] = max(t.sync[q], n) }})
+	}
+	t.queues = nil
+	t.left = len(writes)
+	commands := 0
+	for _, a := range t.answers {
+		commands += len(a)
+	}
+	t.p.s.metrics.take.Observe(float64(commands))
+	if len(writes) == 0 {
+		close(t.done)
+		return nil
+	}
+	for _, w := range writes {
+		data, err := encode(w.record)
+		if err != nil {
+			return err
+		}
+		t.p.out.publish(w.subject, "", data, func(sequence uint64, err error) { t.acked(w.note, sequence, err) })
+	}
+	return nil
+}
+
+func ignore(*take, uint64) {}
+
+// roomWrites are the writes of one room.
+func (t *take) roomWrites(ctx context.Context, id chat.RoomID, in *touched) ([]write, error) {
+	p := t.p.partition
+	var writes []write
+	if in.record {
+		writes = append(writes, write{subjectRoom(p, id), &roomRecord{Upto: t.upto, Room: in.room.Room.Clone()}, nil})
+	}
+	sealed, err := t.p.seal(ctx, in.room, t.upto)
+	if err != nil {
+		return nil, err
+	}
+	for k := range in.pages {
+		if held := in.room.reached[k]; held != nil {
+			again := *held
+			again.Upto = t.upto
+			again.Messages = append([]chat.Message(nil), held.Messages...)
+			writes = append(writes, write{subjectPage(p, id, k), &again, nil})
+		}
+	}
+	for k, sealedPage := range sealed {
+		if !t.p.rec.hasHistory(subjectPage(p, id, k), t.upto) {
+			writes = append(writes, write{subjectPage(p, id, k), sealedPage, nil})
+		}
+	}
+	if len(in.messages) > 0 {
+		entry := &roomEntry{Upto: t.upto, Last: in.room.Last, Messages: in.messages}
+		if newest := in.room.newest; newest != nil && in.messages[len(in.messages)-1].Seq != newest.Seq {
+			entry.Messages = append(entry.Messages, *newest)
+		}
+		writes = append(writes, write{subjectMessages(p, id), entry, nil})
+	}
+	for u := range in.marks {
+		if m := in.room.Room.Member(u); m != nil {
+			writes = append(writes, write{subjectMark(p, u, id), &markRecord{Upto: t.upto, Mark: chat.Mark{Read: m.Read, Muted: m.Muted}}, ignore})
+		}
+	}
+	for u := range in.left {
+		writes = append(writes, write{subjectMark(p, u, id), &markRecord{Upto: t.upto, Mark: chat.Mark{Left: true}}, ignore})
+	}
+	return writes, nil
+}
+
+func (t *take) acked(note func(*take, uint64), sequence uint64, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err != nil && t.failed == nil {
+		t.failed = err
+	}
+	if err == nil {
+		note(t, sequence)
+	}
+	if t.left--; t.left == 0 {
+		close(t.done)
+	}
+}
+
+func (t *take) failure() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.failed
+}
+
+// answer sends the results to the nodes that committed the commands.
+func (t *take) answer() {
+	for origin, results := range t.answers {
+		if origin == t.p.s.origin {
+			t.p.s.deliver(results) // this very run: no need to go round by the server
+			continue
+		}
+		data, err := encode(&resultMessage{Results: results})
+		if err == nil {
+			err = t.p.s.control.Publish(subjectResult(origin), data)
+		}
+		if err != nil {
+			t.p.s.log.Warn("results were not sent; their senders will ask again", "to", origin, "error", err)
+		}
+	}
+}
+
+// advance is the checkpoint after this take.
+func (t *take) advance(c checkpoint) checkpoint {
+	c.Log = t.upto
+	c.History = max(c.History, t.history)
+	next := make([]uint64, len(t.sync))
+	for q := range next {
+		next[q] = t.sync[q]
+		if q < len(c.Sync) {
+			next[q] = max(next[q], c.Sync[q])
+		}
+	}
+	c.Sync = next
+	c.At = max(c.At, t.at)
+	return c
+}
