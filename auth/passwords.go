@@ -141,6 +141,7 @@ func parsePHC(s string) (phc, error) {
 // hasher does the expensive sums: few at once, and a bounded crowd waiting.
 type hasher struct {
 	random  io.Reader
+	memory  uint32        // KiB a new hash costs
 	free    chan struct{} // a token for each sum under way
 	waiting atomic.Int64
 	most    int64 // who wait beyond it are refused; 0 for no bound
@@ -151,7 +152,7 @@ type hasher struct {
 const queuePerHash = 64
 
 func newHasher(atOnce int, bounded bool, random io.Reader) *hasher {
-	h := &hasher{random: random, free: make(chan struct{}, atOnce)}
+	h := &hasher{random: random, memory: argonMemory, free: make(chan struct{}, atOnce)}
 	if bounded {
 		h.most = int64(queuePerHash * atOnce)
 	}
@@ -181,7 +182,7 @@ func (h *hasher) leave() { <-h.free }
 
 // hash makes a password's PHC string.
 func (h *hasher) hash(ctx context.Context, p password) (string, error) {
-	made := phc{memory: argonMemory, time: argonTime, threads: argonThreads, salt: make([]byte, argonSalt)}
+	made := phc{memory: h.memory, time: argonTime, threads: argonThreads, salt: make([]byte, argonSalt)}
 	if _, err := io.ReadFull(h.random, made.salt); err != nil {
 		return "", err
 	}
