@@ -232,7 +232,12 @@ func (p *projector) apply(ctx context.Context, gathered []logged) (*take, error)
 		p.rec.history, p.rec.queues = nil, nil
 	}
 	p.takes++
-	p.history = p.written.Load()
+	// While replaying, entries that survived stand before what is written now, so
+	// a page sealed again must lead back to where the replay began.
+	p.history = p.rec.base.History
+	if !p.rec.replaying(gathered[0].sequence) {
+		p.history = p.written.Load()
+	}
 	t := newTake(p, gathered[len(gathered)-1].sequence)
 	for _, l := range gathered {
 		for i := range l.batch.Commands {
