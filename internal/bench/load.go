@@ -1,0 +1,212 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"natter/chat"
+	"natter/client"
+)
+
+// stampBytes is the length of the moment at the head of every text: nanoseconds
+// since world.began, in hexadecimal.
+const stampBytes = 16
+
+// drainLimit is how long after the load the last deliveries may take.
+const drainLimit = 20 * time.Second
+
+// maxFlying bounds the messages of rate mode without an answer; at the bound
+// the pacer waits, and the stamps show it.
+const maxFlying = 50_000
+
+// stamp is a text that begins with a moment.
+func (w *world) stamp(at int64) string {
+	const digits = "0123456789abcdef"
+	var head [stampBytes]byte
+	for i := stampBytes - 1; i >= 0; i-- {
+		head[i] = digits[at&15]
+		at >>= 4
+	}
+	return string(head[:]) + w.filler
+}
+
+// filler is the rest of every text.
+func filler(bytes int) string {
+	return strings.Repeat(" the quick brown fox jumps over the lazy dog", bytes/40+1)[:bytes-stampBytes]
+}
+
+// stamped reads the moment from a text; -1 if there is none.
+func stamped(text []byte) int64 {
+	if len(text) < stampBytes {
+		return -1
+	}
+	var at int64
+	for _, c := range text[:stampBytes] {
+		switch {
+		case c >= '0' && c <= '9':
+			at = at<<4 | int64(c-'0')
+		case c >= 'a' && c <= 'f':
+			at = at<<4 | int64(c-'a'+10)
+		default:
+			return -1
+		}
+	}
+	return at
+}
+
+func (w *world) now() int64 { return int64(time.Since(w.began)) }
+
+// measured tells whether what was sent at belongs to the window.
+func (w *world) measured(at int64) bool {
+	from, to := w.opens.Load(), w.closes.Load()
+	return from != 0 && at >= from && (to == 0 || at < to)
+}
+
+// send sends a message whose clock starts at; again says whether its answer is
+// followed by the next one.
+func (p *player) send(at int64, again bool) {
+	w := p.world
+	w.flying.Add(1)
+	p.device.Send(client.Outgoing{Room: p.room.id, Text: w.stamp(at)}, func(r client.Receipt, err error) {
+		w.flying.Add(-1)
+		switch {
+		case errors.Is(err, client.ErrClosed):
+			return
+		case err != nil:
+			w.fail(err)
+		default:
+			if w.measured(at) {
+				w.toAck.record(time.Duration(w.now() - at))
+			}
+			w.acked.Add(1)
+			p.room.acked.Add(1)
+			p.lane.Acked(r.ID, r.Seq)
+		}
+		if again && !w.stopped.Load() {
+			p.send(w.now(), true)
+		}
+	})
+}
+
+func (w *world) fail(err error) {
+	w.errors.Add(1)
+	w.firstError.CompareAndSwap(nil, &err)
+}
+
+// event is a device's callback.
+func (p *player) event(e *client.Event) {
+	if e.Type != chat.EventMessage || p.lane == nil {
+		return
+	}
+	w, m := p.world, &e.Message
+	p.lane.Seen(m.ID, m.Seq, m.Person)
+	if !m.Person {
+		return
+	}
+	w.shown.Add(1)
+	if string(m.Sender) == p.id {
+		return // one's own message is no delivery
+	}
+	w.delivered.Add(1)
+	if at := stamped(m.Text); w.measured(at) {
+		w.toDelivery.record(time.Duration(w.now() - at))
+	}
+}
+
+// state is a device's callback: a connection that breaks is an error.
+func (p *player) state(s client.State, err error) {
+	if s == client.Waiting || s == client.Ended && !errors.Is(err, client.ErrClosed) {
+		p.world.fail(fmt.Errorf("a connection broke: %w", err))
+	}
+}
+
+// counts are what is compared at the two ends of the window.
+type counts struct {
+	at               time.Time
+	acked, delivered int64
+	cost             cost
+	own              time.Duration
+}
+
+func (w *world) count(ctx context.Context) (counts, error) {
+	spent, err := w.target.cost(ctx)
+	return counts{at: time.Now(), acked: w.acked.Load(), delivered: w.delivered.Load(), cost: spent, own: ownCPU()}, err
+}
+
+// drive puts the load on, and returns what stood at the window's ends.
+func (w *world) drive(ctx context.Context) (from, to counts, err error) {
+	paced := make(chan struct{})
+	pacing, stop := context.WithCancel(ctx)
+	defer func() { stop(); <-paced }()
+	if w.config.Window > 0 {
+		close(paced)
+		for _, p := range w.players {
+			for range w.config.Window {
+				p.send(w.now(), true)
+			}
+		}
+	} else {
+		go func() { defer close(paced); w.pace(pacing) }()
+	}
+	rest(ctx, w.config.Warmup)
+	profiled := make(chan error, 1)
+	if w.config.Profile != "" {
+		go func() { profiled <- w.target.profile(ctx, w.config.Profile, w.config.Duration) }()
+	} else {
+		profiled <- nil
+	}
+	if from, err = w.count(ctx); err != nil {
+		return from, to, err
+	}
+	w.opens.Store(max(w.now(), 1))
+	rest(ctx, w.config.Duration)
+	w.closes.Store(w.now())
+	to, err = w.count(ctx)
+	w.stopped.Store(true)
+	return from, to, errors.Join(err, <-profiled, ctx.Err())
+}
+
+// pace sends Rate messages a second, from everybody in turn, until stopped.
+func (w *world) pace(ctx context.Context) {
+	const beat = 2 * time.Millisecond
+	tick := time.NewTicker(beat)
+	defer tick.Stop()
+	start, sent := w.now(), int64(0)
+	for ctx.Err() == nil && !w.stopped.Load() {
+		due := int64(float64(w.now()-start) / float64(time.Second) * w.config.Rate)
+		for ; sent < due && w.flying.Load() < maxFlying; sent++ {
+			p := w.players[sent%int64(len(w.players))]
+			p.send(start+int64(float64(sent)/w.config.Rate*float64(time.Second)), false)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// drain waits until everything acknowledged was shown to everybody, or
+// drainLimit. What is missing then is lost.
+func (w *world) drain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, drainLimit)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var due int64
+		for _, r := range w.rooms {
+			due += r.acked.Load() * r.size
+		}
+		if w.flying.Load() == 0 && w.shown.Load() >= due || w.target.ended() != nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

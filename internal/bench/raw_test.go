@@ -1,0 +1,25 @@
+package bench
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestRaw: both rows come out, and durable is the slower one.
+func TestRaw(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	raw, err := MeasureRaw(ctx, 300, 1500*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%+v", raw)
+	if raw.Durable.PerSecond <= 0 || raw.Async.PerSecond <= raw.Durable.PerSecond {
+		t.Errorf("%+v", raw)
+	}
+}
