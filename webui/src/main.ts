@@ -7,5 +7,5 @@ import { app } from './lib/app.svelte';
 // A chunk that is gone belongs to a build that is gone.
 addEventListener('vite:preloadError', () => location.reload());
 
-app.calls = await connectEngine((news) => app.receive(news));
+({ calls: app.calls } = await connectEngine((news) => app.receive(news)));
 mount(App, { target: document.getElementById('app') as HTMLElement });

@@ -9,10 +9,10 @@ import EngineWorker from './worker?sharedworker';
  * page. Two pages with an engine each do no harm: what both receive is kept once by
  * room and seq, and what both send has the same client_id.
  */
-export async function connectEngine(onNews: (news: News) => void): Promise<Calls> {
+export async function connectEngine(onNews: (news: News) => void): Promise<{ calls: Calls }> {
   const port = await openPort();
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
-  let calls = 0;
+  let asked = 0;
   const post = (message: ToEngine) => port.postMessage(message);
 
   port.onmessage = ({ data }: MessageEvent<ToTab>) => {
@@ -43,16 +43,18 @@ export async function connectEngine(onNews: (news: News) => void): Promise<Calls
   );
   addEventListener('online', () => post({ t: 'call', id: 0, name: 'hurry', args: [] }));
 
-  return new Proxy({} as Calls, {
+  const calls = new Proxy({} as Calls, {
     get:
       (_, name: keyof Calls) =>
       (...args: unknown[]) =>
         new Promise((resolve, reject) => {
-          const id = ++calls;
+          const id = ++asked;
           waiting.set(id, { resolve, reject });
           post({ t: 'call', id, name, args });
         }),
   });
+  // In an object of its own: a proxy that answers to every name answers to `then`.
+  return { calls };
 }
 
 async function openPort(): Promise<Port> {

@@ -81,6 +81,6 @@ function firstLetter(word: string): string {
 export function hueOf(id: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193);
-  const hues = [12, 32, 85, 145, 170, 195, 220, 250, 275, 300, 325, 350];
+  const hues = [20, 52, 148, 190, 235, 268, 305, 345];
   return hues[(hash >>> 0) % hues.length] ?? 250;
 }
