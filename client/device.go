@@ -80,7 +80,7 @@ type Device struct {
 	welcome wire.Welcome
 	urls    []string
 
-	shown places // run's own
+	shown places // run's own; its count is anybody's
 }
 
 // Dial starts a device and returns at once; it connects, and comes back, by
@@ -105,7 +105,6 @@ func Dial(ctx context.Context, opts Options) *Device {
 		cursor:  []byte(opts.Cursor),
 		asks:    map[uint64]chan error{},
 		urls:    opts.URLs,
-		shown:   places{},
 	}
 	go d.run(ctx)
 	return d
@@ -134,6 +133,9 @@ func (d *Device) Cursor() string {
 	defer d.mu.Unlock()
 	return string(d.cursor)
 }
+
+// Repeats is how many messages came again and were not shown.
+func (d *Device) Repeats() uint64 { return d.shown.repeats.Load() }
 
 // Welcome is what the server last said to hello.
 func (d *Device) Welcome() wire.Welcome {

@@ -433,7 +433,7 @@ func BenchmarkEventScan(b *testing.B) {
 	raw := wire.Encode(event("AQIDBAUGBwg", 5))
 	var f frame
 	var e Event
-	shown := places{}
+	var shown places
 	b.ReportAllocs()
 	for range b.N {
 		f = frame{}

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"sync/atomic"
+
 	"natter/chat"
 	"natter/wire"
 )
@@ -113,20 +115,27 @@ func eventType(b []byte) chat.EventType {
 
 // places remembers the highest seq shown of each room, and so drops what comes
 // again: after a reconnect, after a crash that took a queue's end back.
-type places map[chat.RoomID]*chat.Seq
+type places struct {
+	last    map[chat.RoomID]*chat.Seq
+	repeats atomic.Uint64
+}
 
 // fresh tells whether the event is to be shown. Only new messages are counted;
 // an edit or a reaction carries its message's present form and may repeat.
-func (p places) fresh(e *Event) bool {
+func (p *places) fresh(e *Event) bool {
 	if e.Type != chat.EventMessage {
 		return true
 	}
-	last := p[chat.RoomID(e.Message.Room)]
+	last := p.last[chat.RoomID(e.Message.Room)]
 	switch {
 	case last == nil:
 		last = new(chat.Seq)
-		p[chat.RoomID(e.Message.Room)] = last
+		if p.last == nil {
+			p.last = map[chat.RoomID]*chat.Seq{}
+		}
+		p.last[chat.RoomID(e.Message.Room)] = last
 	case e.Message.Seq <= *last:
+		p.repeats.Add(1)
 		return false
 	}
 	*last = e.Message.Seq

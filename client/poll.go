@@ -27,6 +27,7 @@ type Poller struct {
 	over    chan struct{}
 	started chan struct{} // closed when it has a cursor
 	err     error         // why it ended; written before over is closed
+	shown   places        // run's own; its count is anybody's
 }
 
 // Poll starts a device on an account that is signed in, and returns at once.
@@ -58,6 +59,9 @@ func (p *Poller) Done() <-chan struct{} { return p.over }
 // Err is why the device ended; only after Done.
 func (p *Poller) Err() error { return p.err }
 
+// Repeats is how many messages came again and were not shown.
+func (p *Poller) Repeats() uint64 { return p.shown.repeats.Load() }
+
 // WaitLive waits until the device has a place in its queue.
 func (p *Poller) WaitLive(ctx context.Context) error {
 	select {
@@ -72,7 +76,7 @@ func (p *Poller) WaitLive(ctx context.Context) error {
 
 func (p *Poller) run(ctx context.Context) {
 	defer close(p.over)
-	cursor, shown, try := p.opts.Cursor, places{}, 0
+	cursor, try := p.opts.Cursor, 0
 	begun := false
 	for {
 		answer, err := p.ask(ctx, cursor)
@@ -101,7 +105,7 @@ func (p *Poller) run(ctx context.Context) {
 			p.opts.Reset()
 		}
 		for i := range answer.Events {
-			p.tell(&answer.Events[i], shown)
+			p.tell(&answer.Events[i])
 		}
 		cursor = answer.Cursor
 		if !begun {
@@ -121,7 +125,7 @@ func (p *Poller) ask(ctx context.Context, cursor string) (*wire.SyncAnswer, erro
 	return p.account.Sync(ctx, cursor, chat.MaxPage, p.opts.Wait)
 }
 
-func (p *Poller) tell(full *wire.Event, shown places) {
+func (p *Poller) tell(full *wire.Event) {
 	e := Event{Type: full.Type, decoded: full}
 	if m := full.Message; m != nil {
 		e.Message = Brief{
@@ -136,7 +140,7 @@ func (p *Poller) tell(full *wire.Event, shown places) {
 			e.Message.ClientID = []byte(m.ClientID.String())
 		}
 	}
-	if shown.fresh(&e) && p.opts.Event != nil {
+	if p.shown.fresh(&e) && p.opts.Event != nil {
 		p.opts.Event(&e)
 	}
 }
