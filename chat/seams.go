@@ -102,7 +102,8 @@ type Records interface {
 	Put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)
 	// Delete removes the key if its revision is still revision; KindConflict.
 	Delete(ctx context.Context, key string, revision uint64) error
-	// Watch calls seen for every key under prefix as it is, then ready once, and
+	// Watch calls seen for every key below prefix (whole tokens: session.u1 is not
+	// below session.u) as it is, then ready once, and
 	// then seen for every change, in order, until ctx ends. value is nil for a
 	// deleted key. It returns when the watch stands.
 	Watch(ctx context.Context, prefix string, seen func(key string, value []byte, revision uint64), ready func()) error

@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,8 +17,8 @@ import (
 )
 
 // Records is the replicated state of one concern: record.<bucket>.<key> in one
-// stream that keeps the newest value of each. A delete writes an empty value
-// (markers are kept: a watch that begins later still learns of it).
+// stream that keeps the newest value of each. A delete writes a marker, which
+// stays: a watch that begins later still learns of it.
 func (s *Store) Records(bucket string) chat.Records {
 	return &records{s: s, prefix: "record." + bucket + "."}
 }
@@ -27,7 +28,10 @@ type records struct {
 	prefix string
 }
 
-const headerExpected = "Nats-Expected-Last-Subject-Sequence"
+const (
+	headerExpected = "Nats-Expected-Last-Subject-Sequence"
+	headerDeleted  = "Natter-Deleted"
+)
 
 // errWrongRevision is the server's code for a failed compare-and-set.
 const errWrongRevision = 10071
@@ -46,8 +50,9 @@ func (r *records) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 	}
 	var reply struct {
 		Message *struct {
-			Seq  uint64 `json:"seq"`
-			Data []byte `json:"data"`
+			Seq     uint64 `json:"seq"`
+			Data    []byte `json:"data"`
+			Headers []byte `json:"hdrs"`
 		} `json:"message"`
 		Error *struct {
 			Code        int    `json:"code"`
@@ -64,7 +69,7 @@ func (r *records) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 		return nil, 0, unavailable("read", key, errors.New(reply.Error.Description))
 	case reply.Message == nil:
 		return nil, 0, unavailable("read", key, errors.New("an empty answer"))
-	case len(reply.Message.Data) == 0:
+	case bytes.Contains(reply.Message.Headers, []byte(headerDeleted)):
 		return nil, reply.Message.Seq, chat.NotFound("record")
 	}
 	return reply.Message.Data, reply.Message.Seq, nil
@@ -72,28 +77,28 @@ func (r *records) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 
 // Put implements chat.Records.
 func (r *records) Put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
-	if len(value) == 0 {
-		panic("jetstream: an empty value is a deletion; use Delete")
-	}
-	next, err := r.write(ctx, key, value, revision)
+	next, err := r.write(ctx, key, value, revision, false)
 	if revision != 0 || chat.KindOf(err) != chat.KindConflict {
 		return next, err
 	}
 	// The key may have been deleted, which left a marker with a revision.
 	if _, marker, e := r.Get(ctx, key); chat.KindOf(e) == chat.KindNotFound && marker != 0 {
-		return r.write(ctx, key, value, marker)
+		return r.write(ctx, key, value, marker, false)
 	}
 	return next, err
 }
 
 // Delete implements chat.Records.
 func (r *records) Delete(ctx context.Context, key string, revision uint64) error {
-	_, err := r.write(ctx, key, nil, revision)
+	_, err := r.write(ctx, key, nil, revision, true)
 	return err
 }
 
-func (r *records) write(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+func (r *records) write(ctx context.Context, key string, value []byte, revision uint64, deleted bool) (uint64, error) {
 	msg := &nats.Msg{Subject: r.prefix + key, Data: value, Header: nats.Header{headerExpected: {fmt.Sprint(revision)}}}
+	if deleted {
+		msg.Header.Set(headerDeleted, "1")
+	}
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	ack, err := r.s.js.PublishMsg(ctx, msg)
@@ -110,8 +115,12 @@ func (r *records) write(ctx context.Context, key string, value []byte, revision 
 // Watch implements chat.Records by an ordered consumer from the newest value of
 // each key on.
 func (r *records) Watch(ctx context.Context, prefix string, seen func(string, []byte, uint64), ready func()) error {
+	filter := r.prefix + strings.TrimSuffix(prefix, ".") + ".>"
+	if prefix == "" {
+		filter = r.prefix + ">"
+	}
 	consumer, err := r.s.js.OrderedConsumer(ctx, streamRecords, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{r.prefix + prefix + ">"}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
+		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
 		InactiveThreshold: time.Minute,
 	})
 	if err != nil {
@@ -128,7 +137,10 @@ func (r *records) Watch(ctx context.Context, prefix string, seen func(string, []
 			return
 		}
 		value := msg.Data()
-		if len(value) == 0 {
+		if value == nil {
+			value = []byte{}
+		}
+		if msg.Headers().Get(headerDeleted) != "" {
 			value = nil
 		}
 		seen(strings.TrimPrefix(msg.Subject(), r.prefix), value, meta.Sequence.Stream)
