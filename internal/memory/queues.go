@@ -17,7 +17,7 @@ type Queues struct {
 
 // queue is one person's: entries[i] has sequence gone+i+1.
 type queue struct {
-	entries   [][]chat.Event
+	entries   [][]*chat.Event
 	gone      uint64 // entries dropped from the front
 	epoch     uint64
 	opened    uint64 // the last sequence when the present epoch began
@@ -73,10 +73,14 @@ func (q *Queues) Read(ctx context.Context, u chat.UserID, c chat.Cursor, limit i
 	c.Epoch = queue.epoch
 	b := chat.Batch{At: c}
 	for ; next <= queue.last() && len(b.Entries) < limit; next++ {
-		b.Entries = append(b.Entries, chat.Entry{
-			Cursor: chat.Cursor{Epoch: queue.epoch, Seq: next},
-			Events: slices.Clone(queue.entries[next-queue.gone-1]),
-		})
+		e := chat.Entry{Cursor: chat.Cursor{Epoch: queue.epoch, Seq: next}, Events: slices.Clone(queue.entries[next-queue.gone-1])}
+		if next == c.Seq { // c lies in the middle of it
+			e.First = min(int(c.Place), len(e.Events))
+			if e.Events = e.Events[e.First:]; len(e.Events) == 0 {
+				continue
+			}
+		}
+		b.Entries = append(b.Entries, e)
 	}
 	b.More = next <= queue.last()
 	return b, nil
@@ -156,10 +160,10 @@ func (q *Queues) add(events []chat.Addressed) []func() {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	per := map[chat.UserID][]chat.Event{}
+	per := map[chat.UserID][]*chat.Event{}
 	for _, a := range events {
 		for _, u := range a.To {
-			per[u] = append(per[u], a.Event)
+			per[u] = append(per[u], &a.Event)
 		}
 	}
 	var tell []func()
