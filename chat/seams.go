@@ -39,9 +39,6 @@ type Entry struct {
 	// far as the teller knows; a session whose place is at or beyond Prev misses
 	// nothing in between. 0 in what Read returns.
 	Prev uint64
-	// First is the place of Events[0] in the entry: 0, unless reading began in
-	// the middle of it.
-	First int
 	// Events are shared between receivers and must not be changed. The same
 	// event told to many is the same pointer.
 	Events []*Event
@@ -51,7 +48,7 @@ type Entry struct {
 func (e *Entry) Place(i int) Cursor {
 	c := e.Cursor
 	if i < len(e.Events)-1 {
-		c.Place = uint64(e.First + i + 1)
+		c.Place = uint64(i) + 1
 	}
 	return c
 }
@@ -61,7 +58,8 @@ type Queues interface {
 	// Head is the place after everything that is in u's queue now.
 	Head(ctx context.Context, u UserID) (Cursor, error)
 	// Read reads up to limit entries after c, oldest first, and tells whether
-	// more follow. at is c as it is honoured: the same, or clamped to an older
+	// more follow. If c lies in the middle of an entry, that entry comes first,
+	// whole: the caller skips what c covers. at is c as it is honoured: the same, or clamped to an older
 	// place after a crash. reset means that c can't be honoured: entries after
 	// it may be gone, and at is the head.
 	Read(ctx context.Context, u UserID, c Cursor, limit int) (batch Batch, err error)

@@ -68,13 +68,6 @@ func (q queues) Read(ctx context.Context, u chat.UserID, c chat.Cursor, limit in
 		if err != nil {
 			return chat.Batch{}, err
 		}
-		if m.Sequence == at.Seq {
-			entry.Events = entry.Events[min(int(at.Place), len(entry.Events)):]
-			entry.First = int(at.Place)
-			if len(entry.Events) == 0 {
-				continue
-			}
-		}
 		batch.Entries = append(batch.Entries, *entry)
 	}
 	return batch, nil

@@ -73,14 +73,10 @@ func (q *Queues) Read(ctx context.Context, u chat.UserID, c chat.Cursor, limit i
 	c.Epoch = queue.epoch
 	b := chat.Batch{At: c}
 	for ; next <= queue.last() && len(b.Entries) < limit; next++ {
-		e := chat.Entry{Cursor: chat.Cursor{Epoch: queue.epoch, Seq: next}, Events: slices.Clone(queue.entries[next-queue.gone-1])}
-		if next == c.Seq { // c lies in the middle of it
-			e.First = min(int(c.Place), len(e.Events))
-			if e.Events = e.Events[e.First:]; len(e.Events) == 0 {
-				continue
-			}
-		}
-		b.Entries = append(b.Entries, e)
+		b.Entries = append(b.Entries, chat.Entry{
+			Cursor: chat.Cursor{Epoch: queue.epoch, Seq: next},
+			Events: slices.Clone(queue.entries[next-queue.gone-1]),
+		})
 	}
 	b.More = next <= queue.last()
 	return b, nil
