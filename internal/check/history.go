@@ -102,14 +102,17 @@ func (h *History) Seen(room chat.RoomID, reader Reader, seq chat.Seq, id chat.Me
 	r.shown[reader] = append(r.shown[reader], shown{seq: seq, id: id, key: key})
 }
 
-// Caught tells whether every reader has been shown every acknowledged message
-// of its rooms, and how many are still missing. Use it to wait for the end of a
-// run; what it counts is what Check would call lost.
-func (h *History) Caught() (missing int) {
+// Missing is how many acknowledged messages have not been shown to a reader
+// that must see them, for the readers that which names. Use it to wait for the
+// end of a run; what it counts is what Check would call lost.
+func (h *History) Missing(which func(Reader) bool) (missing int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, r := range h.rooms {
 		for reader, since := range r.members {
+			if !which(reader) {
+				continue
+			}
 			has := make(map[chat.ClientID]bool, len(r.shown[reader]))
 			for _, s := range r.shown[reader] {
 				has[s.key] = true
