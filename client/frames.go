@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	mathrand "math/rand/v2"
+	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/fasthttp/websocket"
 
@@ -26,15 +29,47 @@ func NewKey() chat.ClientID {
 // The refs of sends are s and a number, those of other requests a and a number.
 func askRef(n uint64) string { return "a" + strconv.FormatUint(n, 10) }
 
-// appendSend is the frame of m; ids and keys need no quoting.
+// appendSend appends the frame of m, as wire.Encode of a wire.Send would make
+// it. Ids and keys need no quoting.
 func appendSend(b []byte, ref uint64, m *Outgoing) []byte {
-	return append(b, wire.Encode(&wire.Send{
-		Ref:      "s" + strconv.FormatUint(ref, 10),
-		RoomID:   string(m.Room),
-		ClientID: m.ClientID.String(),
-		Text:     m.Text,
-		ReplyTo:  uint64(m.ReplyTo),
-	})...)
+	b = append(b, `{"op":"send","ref":"s`...)
+	b = strconv.AppendUint(b, ref, 10)
+	b = append(b, `","room_id":"`...)
+	b = append(b, m.Room...)
+	b = append(b, `","client_id":"`...)
+	b = append(b, m.ClientID.String()...)
+	b = append(b, `","text":`...)
+	b = appendQuoted(b, m.Text)
+	if m.ReplyTo > 0 {
+		b = append(b, `,"reply_to":`...)
+		b = strconv.AppendUint(b, uint64(m.ReplyTo), 10)
+	}
+	return append(b, '}')
+}
+
+// appendQuoted appends s as a JSON string; what isn't UTF-8 becomes U+FFFD.
+func appendQuoted(b []byte, s string) []byte {
+	const digits = "0123456789abcdef"
+	b = slices.Grow(b, len(s)+3) // the quotes and the frame's brace
+	b = append(b, '"')
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\ufffd")
+	}
+	from := 0
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		b = append(b, s[from:i]...)
+		from = i + 1
+		if c < ' ' {
+			b = append(b, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
+		} else {
+			b = append(b, '\\', c)
+		}
+	}
+	return append(append(b, s[from:]...), '"')
 }
 
 // reader is the receiving side of one connection; run's goroutine owns it.

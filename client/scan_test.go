@@ -2,8 +2,12 @@ package client
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"natter/chat"
+	"natter/wire"
 )
 
 // FuzzScan: what encoding/json calls an object is walked to the same members
@@ -69,4 +73,27 @@ func deep(raw []byte) bool {
 		}
 	}
 	return most > maxDepth
+}
+
+// FuzzAppendSend: the frame of any text is read by the server's decoder as that
+// text, and said back by unquote.
+func FuzzAppendSend(f *testing.F) {
+	for _, s := range []string{"", "hello", "a \"b\" \\ \n\t\x00\x1f\x7f", "안녕 👋 \u2028", "\xff\xfe", "</script>"} {
+		f.Add(s, uint64(0))
+	}
+	f.Fuzz(func(t *testing.T, text string, reply uint64) {
+		m := Outgoing{Room: "r1", ClientID: NewKey(), Text: text, ReplyTo: chat.Seq(reply)}
+		raw := appendSend(nil, 7, &m)
+		got, ref, err := wire.DecodeClient(raw)
+		if err != nil {
+			t.Fatalf("%s: %v", raw, err)
+		}
+		want := strings.ToValidUTF8(text, "\ufffd")
+		if s := got.(*wire.Send); ref != "s7" || s.Text != want || s.RoomID != "r1" || s.ClientID != m.ClientID.String() || s.ReplyTo != reply {
+			t.Fatalf("%s is read as %+v", raw, s)
+		}
+		if unquote(appendQuoted(nil, text)) != want {
+			t.Fatalf("%q is unquoted as %q", text, unquote(appendQuoted(nil, text)))
+		}
+	})
 }
