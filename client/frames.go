@@ -29,10 +29,13 @@ func NewKey() chat.ClientID {
 // The refs of sends are s and a number, those of other requests a and a number.
 func askRef(n uint64) string { return "a" + strconv.FormatUint(n, 10) }
 
+// sendOverhead is about what a send frame has beside its text.
+const sendOverhead = 192
+
 // appendSend appends the frame of m, as wire.Encode of a wire.Send would make
 // it. Ids and keys need no quoting.
 func appendSend(b []byte, ref uint64, m *Outgoing) []byte {
-	b = append(b, `{"op":"send","ref":"s`...)
+	b = append(slices.Grow(b, len(m.Text)+sendOverhead), `{"op":"send","ref":"s`...)
 	b = strconv.AppendUint(b, ref, 10)
 	b = append(b, `","room_id":"`...)
 	b = append(b, m.Room...)
@@ -50,7 +53,7 @@ func appendSend(b []byte, ref uint64, m *Outgoing) []byte {
 // appendQuoted appends s as a JSON string; what isn't UTF-8 becomes U+FFFD.
 func appendQuoted(b []byte, s string) []byte {
 	const digits = "0123456789abcdef"
-	b = slices.Grow(b, len(s)+3) // the quotes and the frame's brace
+	b = slices.Grow(b, len(s)+2)
 	b = append(b, '"')
 	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, "\ufffd")
