@@ -4,11 +4,7 @@ import (
 	"context"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestRaw: both rows come out, and durable is the slower one.
 func TestRaw(t *testing.T) {
