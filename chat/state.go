@@ -1,5 +1,7 @@
 package chat
 
+import "time"
+
 // RoomState is a room as its projector holds it: the record, the last seq, and
 // the messages of history that are not in a sealed page yet. It is owned by one
 // goroutine.
@@ -64,9 +66,9 @@ func (r *RoomState) TakePages() [][]Message {
 	return pages
 }
 
-// Window remembers the client_ids of the last two minutes of one partition, by
-// the commands' own time. Older ones are the edge's to look up. Owned by one
-// goroutine.
+// Window remembers the client_ids of the last minutes (windowKept) of one
+// partition, by the commands' own time. Older ones are the edge's to look up.
+// Owned by one goroutine.
 type Window struct {
 	seen map[sendKey]Result
 	// order is the keys by the time they came; times are the commands'.
@@ -88,6 +90,11 @@ type sendSeen struct {
 // from edge to log lie between the edge's look and the projector's.
 const windowSlack = Millis(30_000)
 
+// windowKept is how long a client_id is remembered. The edge goes by the id's
+// own time, which may be MaxClockAhead ahead of ours: sent at 10:00 with a time
+// of 10:02, it is young until 10:04, and until then only the window knows it.
+const windowKept = Millis((WindowSpan+MaxClockAhead)/time.Millisecond) + windowSlack
+
 // NewWindow makes an empty window.
 func NewWindow() *Window { return &Window{seen: make(map[sendKey]Result)} }
 
@@ -103,7 +110,7 @@ func (w *Window) add(c *Command, res Result) {
 	key := sendKey{c.Room, c.By, c.ClientID}
 	w.seen[key] = res
 	w.order = append(w.order, sendSeen{key, c.At})
-	limit := c.At - Millis(WindowSpan.Milliseconds()) - windowSlack
+	limit := c.At - windowKept
 	drop := 0
 	for drop < len(w.order) && w.order[drop].at < limit {
 		delete(w.seen, w.order[drop].key)

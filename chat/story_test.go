@@ -448,13 +448,14 @@ func fillTell(_ *world, c *chat.Command, words []string) error {
 
 // asides are the lines that nobody in the story does.
 var asides = map[string]func(*world, []string) ([]string, error){
-	"wait":   wait,
-	"room":   showRoom,
-	"window": func(w *world, _ []string) ([]string, error) { return []string{fmt.Sprintf("%d client_ids", w.window.Len())}, nil },
-	"seal":   seal,
-	"page":   page,
-	"name":   func(_ *world, words []string) ([]string, error) { return checked(chat.CheckName("name", words[0], 8)) },
-	"topic":  func(_ *world, words []string) ([]string, error) { return checked(chat.CheckLine("topic", words[0], 8)) },
+	"wait": wait,
+	"room": showRoom,
+	"window": func(w *world, _ []string) ([]string, error) {
+		return []string{fmt.Sprintf("%d client_ids", w.window.Len())}, nil
+	},
+	"seal":  seal,
+	"name":  func(_ *world, words []string) ([]string, error) { return checked(chat.CheckName("name", words[0], 8)) },
+	"topic": func(_ *world, words []string) ([]string, error) { return checked(chat.CheckLine("topic", words[0], 8)) },
 	"text": func(_ *world, words []string) ([]string, error) {
 		return checked(words[0], chat.CheckText("text", words[0]))
 	},
@@ -462,6 +463,9 @@ var asides = map[string]func(*world, []string) ([]string, error){
 		return []string{fmt.Sprint(chat.ValidEmoji(words[0]))}, nil
 	},
 }
+
+// page does lines itself, which the table of the lines can't begin with.
+func init() { asides["page"] = page }
 
 func checked(s string, err error) ([]string, error) {
 	if err != nil {
@@ -483,6 +487,9 @@ func showRoom(w *world, words []string) ([]string, error) {
 	}
 	said := []string{fmt.Sprintf("%s, last %d", tellRoom(&r.Room), r.Last)}
 	for _, m := range r.Room.Members {
+		if len(r.Room.Members) > 10 && m.Role == chat.RoleMember && m.Read == 0 && !m.Muted {
+			continue // of a crowd, who has done nothing yet
+		}
 		line := fmt.Sprintf("  %s %s read=%d", m.User, m.Role, m.Read)
 		if m.Since > 0 {
 			line += fmt.Sprintf(" since=%d", m.Since)

@@ -91,21 +91,30 @@ func forbiddenInName(r rune) bool {
 		return true
 	case r == '\u115f', r == '\u1160', r == '\u3164', r == '\uffa0', r == '\u2800':
 		return true
+	// Soft hyphen, grapheme joiner, and what else draws nothing inside a word.
+	case r == '\u00ad', r == '\u034f', r == '\u17b4', r == '\u17b5', r == '\u180e', r >= '\ufff9' && r <= '\ufffb', r >= 0x1d173 && r <= 0x1d17a:
+		return true
 	case r == utf8.RuneError:
 		return true
 	}
 	return false
 }
 
-// ValidEmoji tells whether s can be a reaction: 1 to 32 bytes of valid UTF-8
-// with something to see and neither letters nor spaces nor controls.
+// MaxEmojiBytes bounds a reaction; the longest emoji that Unicode recommends for
+// interchange (two people of two skin tones) has 35.
+const MaxEmojiBytes = 40
+
+// ValidEmoji tells whether s can be a reaction: 1 to MaxEmojiBytes of valid UTF-8
+// with something to see, and neither letters nor spaces nor what a name may not
+// hold, but for the tags, which three flags are made of.
 func ValidEmoji(s string) bool {
-	if len(s) == 0 || len(s) > 32 || !utf8.ValidString(s) {
+	if len(s) == 0 || len(s) > MaxEmojiBytes || !utf8.ValidString(s) {
 		return false
 	}
 	seen := false
 	for _, r := range s {
-		if unicode.IsLetter(r) || unicode.IsSpace(r) || unicode.IsControl(r) {
+		tag := r >= 0xe0020 && r <= 0xe007f
+		if unicode.IsLetter(r) || unicode.IsSpace(r) || forbiddenInName(r) && !tag {
 			return false
 		}
 		seen = seen || visible(r)
