@@ -70,7 +70,7 @@ export class Engine {
       {
         items: () => this.world?.outbox ?? [],
         put: (frame) => this.link.send(frame),
-        refused: (item, problem) => void this.#refused(item, problem),
+        refused: (item, problem) => this.#refused(item, problem),
       },
       deps.clock,
     );
@@ -248,6 +248,5 @@ export class Engine {
     });
     await this.deps.store.commit({ outbox: [item], dropOutbox: [old] });
     this.deps.tell({ outbox: [item], dropOutbox: [old], clock_offset: this.clockOffset });
-    this.outbox.flush();
   }
 }

@@ -10,8 +10,8 @@ export interface OutboxHost {
   items(): readonly OutboxItem[];
   /** Puts a frame on the socket, or says that there is none. */
   put(frame: ClientFrame): boolean;
-  /** The server will never take this one as it is. */
-  refused(item: OutboxItem, problem: Problem): void;
+  /** The server will never take this one as it is: marks it so, or makes it another. */
+  refused(item: OutboxItem, problem: Problem): Promise<void>;
 }
 
 /**
@@ -75,12 +75,17 @@ export class Outbox {
       const wait = fullJitter(tries + 1, this.#clock.random, problem.retry_after_ms ?? 0);
       this.#pauses.set(
         room,
-        this.#clock.after(wait, () => {
-          this.#pauses.delete(room);
-          this.flush();
-        }),
+        this.#clock.after(wait, () => this.#resume(room)),
       );
-    } else this.#host.refused(item, problem);
+    } else {
+      // Until that is stored the room waits, or the same frame would go again.
+      this.#pauses.set(room, () => {});
+      void this.#host.refused(item, problem).finally(() => this.#resume(room));
+    }
+  }
+
+  #resume(room: string): void {
+    this.#pauses.delete(room);
     this.flush();
   }
 

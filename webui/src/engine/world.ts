@@ -120,7 +120,8 @@ export class World {
         last_seq: Math.max(old?.last_seq ?? 0, entry.last_seq),
         last_message:
           (old?.last_seq ?? 0) > entry.last_seq ? old?.last_message : entry.last_message,
-        read_seq: Math.max(old?.read_seq ?? 0, entry.read_seq),
+        // Who came late has nothing unread from before: the server's count says so.
+        read_seq: Math.max(old?.read_seq ?? 0, entry.read_seq, entry.last_seq - entry.unread),
       },
       draft,
     );
@@ -139,6 +140,11 @@ export class World {
 
   user(user: User, draft: Draft): void {
     const old = this.users.get(user.id);
+    // A node that has not seen the account yet knows only the id: ask again later.
+    if (!user.username) {
+      if (!old) draft.unknownUsers.add(user.id);
+      return;
+    }
     if (
       old &&
       old.name === user.name &&

@@ -76,7 +76,6 @@ export const en = {
   chosen: '{n, plural, one {# person chosen} other {# people chosen}}',
   remove: 'Remove {name}',
   nobodyFound: 'Nobody found for “{query}”',
-  create: 'Create',
 
   online: 'Online',
   away: 'Away',

@@ -15,7 +15,10 @@ function format(locale: string, options: Intl.DateTimeFormatOptions): Intl.DateT
 
 /** 2:03 PM, 오후 2:03 */
 export function clock(locale: string, at: string | number): string {
-  return format(locale, { hour: 'numeric', minute: '2-digit' }).format(new Date(at));
+  const parts = format(locale, { hour: 'numeric', minute: '2-digit' }).formatToParts(new Date(at));
+  const korean: Record<string, string> = locale.startsWith('ko') ? { AM: '오전', PM: '오후' } : {};
+  // Some versions of the locale data write AM and PM in Korean; people don't.
+  return parts.map(({ value }) => korean[value] ?? value).join('');
 }
 
 /** Sunday, November 22; with the year when it is another. */

@@ -78,7 +78,6 @@ export const ko: Table = {
   chosen: '{n, plural, other {#명 선택}}',
   remove: '{name} 빼기',
   nobodyFound: '‘{query}’에 해당하는 사람이 없습니다',
-  create: '만들기',
 
   online: '온라인',
   away: '자리 비움',

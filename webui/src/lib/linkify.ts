@@ -26,7 +26,7 @@ function trimmed(url: string): string {
   for (;;) {
     const last = url[end - 1] ?? '';
     const body = url.slice(0, end);
-    if ('.,;:!?…'.includes(last)) end--;
+    if ('.,;:!?…”’»'.includes(last)) end--;
     else if (last === ')' && count(body, ')') > count(body, '(')) end--;
     else if (last === ']' && count(body, ']') > count(body, '[')) end--;
     else return body;
