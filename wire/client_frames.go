@@ -21,8 +21,8 @@ const (
 
 // Frame is any frame of either direction. Encode fills in its op.
 type Frame interface {
-	// stamp sets the frame's op to the one of its type.
-	stamp()
+	// stamp sets the frame's op to the one of its type, and returns it.
+	stamp() Op
 }
 
 // MaxRefBytes bounds a ref, which is echoed.
@@ -126,18 +126,18 @@ type Ping struct {
 	Ref string `json:"ref,omitempty"`
 }
 
-func (f *Hello) stamp()     { f.Op = OpHello }
-func (f *Send) stamp()      { f.Op = OpSend }
-func (f *Read) stamp()      { f.Op = OpRead }
-func (f *Edit) stamp()      { f.Op = OpEdit }
-func (f *Delete) stamp()    { f.Op = OpDelete }
-func (f *React) stamp()     { f.Op = OpReact }
-func (f *Unreact) stamp()   { f.Op = OpUnreact }
-func (f *Ack) stamp()       { f.Op = OpAck }
-func (f *Typing) stamp()    { f.Op = OpTyping }
-func (f *SetStatus) stamp() { f.Op = OpStatus }
-func (f *Watch) stamp()     { f.Op = OpWatch }
-func (f *Ping) stamp()      { f.Op = OpPing }
+func (f *Hello) stamp() Op     { f.Op = OpHello; return f.Op }
+func (f *Send) stamp() Op      { f.Op = OpSend; return f.Op }
+func (f *Read) stamp() Op      { f.Op = OpRead; return f.Op }
+func (f *Edit) stamp() Op      { f.Op = OpEdit; return f.Op }
+func (f *Delete) stamp() Op    { f.Op = OpDelete; return f.Op }
+func (f *React) stamp() Op     { f.Op = OpReact; return f.Op }
+func (f *Unreact) stamp() Op   { f.Op = OpUnreact; return f.Op }
+func (f *Ack) stamp() Op       { f.Op = OpAck; return f.Op }
+func (f *Typing) stamp() Op    { f.Op = OpTyping; return f.Op }
+func (f *SetStatus) stamp() Op { f.Op = OpStatus; return f.Op }
+func (f *Watch) stamp() Op     { f.Op = OpWatch; return f.Op }
+func (f *Ping) stamp() Op      { f.Op = OpPing; return f.Op }
 
 // clientFrames makes an empty frame of each op a client may send.
 var clientFrames = map[Op]func() Frame{

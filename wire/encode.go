@@ -111,3 +111,6 @@ func AppendSent(dst []byte, ref string, id chat.MessageID, seq chat.Seq, at chat
 	dst = at.Append(dst)
 	return append(dst, `"}`...)
 }
+
+// OpOf is the op of f's type.
+func OpOf(f Frame) Op { return f.stamp() }

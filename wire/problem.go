@@ -27,6 +27,7 @@ const (
 	CodeContentType chat.Kind = "unsupported_media_type"
 	CodeHeaders     chat.Kind = "headers_too_large"
 	CodeTimeout     chat.Kind = "timeout"
+	CodeUpgrade     chat.Kind = "upgrade_required"
 )
 
 // statuses is the one table from a kind to its HTTP status and title.
@@ -49,6 +50,7 @@ var statuses = map[chat.Kind]struct {
 	CodeContentType:          {415, "Unsupported media type"},
 	CodeHeaders:              {431, "Headers too large"},
 	CodeTimeout:              {408, "The request took too long"},
+	CodeUpgrade:              {426, "Upgrade required"},
 }
 
 // NewProblem is p in its wire form. at is the server's time, which only a

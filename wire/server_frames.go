@@ -123,19 +123,19 @@ type Move struct {
 	WithinMS int64  `json:"within_ms"`
 }
 
-func (f *Welcome) stamp()       { f.Op = OpWelcome }
-func (f *Sent) stamp()          { f.Op = OpSent }
-func (f *OK) stamp()            { f.Op = OpOK }
-func (f *EventFrame) stamp()    { f.Op = OpEvent }
-func (f *EventsFrame) stamp()   { f.Op = OpEvents }
-func (f *Synced) stamp()        { f.Op = OpSynced }
-func (f *Reset) stamp()         { f.Op = OpReset }
-func (f *PresenceFrame) stamp() { f.Op = OpPresence }
-func (f *TypingFrame) stamp()   { f.Op = OpTyping }
-func (f *Delivered) stamp()     { f.Op = OpDelivered }
-func (f *Pong) stamp()          { f.Op = OpPong }
-func (f *Error) stamp()         { f.Op = OpError }
-func (f *Move) stamp()          { f.Op = OpMove }
+func (f *Welcome) stamp() Op       { f.Op = OpWelcome; return f.Op }
+func (f *Sent) stamp() Op          { f.Op = OpSent; return f.Op }
+func (f *OK) stamp() Op            { f.Op = OpOK; return f.Op }
+func (f *EventFrame) stamp() Op    { f.Op = OpEvent; return f.Op }
+func (f *EventsFrame) stamp() Op   { f.Op = OpEvents; return f.Op }
+func (f *Synced) stamp() Op        { f.Op = OpSynced; return f.Op }
+func (f *Reset) stamp() Op         { f.Op = OpReset; return f.Op }
+func (f *PresenceFrame) stamp() Op { f.Op = OpPresence; return f.Op }
+func (f *TypingFrame) stamp() Op   { f.Op = OpTyping; return f.Op }
+func (f *Delivered) stamp() Op     { f.Op = OpDelivered; return f.Op }
+func (f *Pong) stamp() Op          { f.Op = OpPong; return f.Op }
+func (f *Error) stamp() Op         { f.Op = OpError; return f.Op }
+func (f *Move) stamp() Op          { f.Op = OpMove; return f.Op }
 
 // serverFrames makes an empty frame of each op a server may send.
 var serverFrames = map[Op]func() Frame{

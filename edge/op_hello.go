@@ -1,0 +1,125 @@
+package edge
+
+import (
+	"context"
+	"time"
+
+	"natter/auth"
+	"natter/chat"
+	"natter/wire"
+)
+
+// hello makes the socket a session of its person. The order matters: it follows
+// the queue before it finds out where to start, so that nothing falls between.
+func (s *session) hello(f *wire.Hello, ref string) error {
+	cookie := s.cookie
+	ctx, cancel := context.WithTimeout(s.life, callWithin)
+	defer cancel()
+	verify := func() (auth.Identity, error) {
+		if f.Token != "" {
+			return s.e.Auth.Verify(f.Token)
+		}
+		if cookie != "" {
+			return s.e.Auth.VerifyCookie(ctx, cookie)
+		}
+		return auth.Identity{}, chat.Unauthenticated("hello needs an access token")
+	}
+	who, err := verify()
+	if err != nil {
+		return s.dismiss(ref, err)
+	}
+	start, err := s.e.startOf(ctx, who.User, f.Cursor, f.SinceMessage)
+	if err != nil {
+		s.refuse(ref, err)
+		if chat.KindOf(err) == chat.KindInvalid {
+			return nil // another hello may follow
+		}
+		return &goodbye{wire.CloseUnavailable, "the queue can't be read now"}
+	}
+	profile, err := s.e.Auth.Profile(ctx, who.User)
+	if err != nil {
+		return s.dismiss(ref, err)
+	}
+	s.mu.Lock()
+	s.who, s.place, s.reading = who, start, true // hints wait until the first look
+	s.mu.Unlock()
+	if !s.e.hub.enter(who.User, s) {
+		s.refuse(ref, chat.TooMany("too many connections of one person", int64(s.e.MaxSocketsPerUser), 0))
+		return &goodbye{wire.CloseTooMany, "too many connections"}
+	}
+	s.undo(func() { s.e.hub.leave(who.User, s) })
+	// Whoever was revoked between the first look and enter wasn't told.
+	if _, err := verify(); err != nil {
+		return s.dismiss(ref, err)
+	}
+	if err := s.follow(who, f.Cursor == "" && f.SinceMessage == ""); err != nil {
+		s.refuse(ref, err)
+		return &goodbye{wire.CloseUnavailable, "the queue can't be followed now"}
+	}
+	s.greeted, s.cookie = true, ""
+	s.put(wire.Encode(&wire.Welcome{
+		Ref: ref, User: s.e.user(who.User), DeviceID: who.Device, Node: s.e.NodeID, Cursor: s.placeNow().String(who.User),
+		HeartbeatMS: s.e.Heartbeat.Milliseconds(), ServerTime: wire.TimeOf(s.e.Now()),
+	}))
+	s.e.roster.enter(s, profile.Visibility)
+	s.undo(func() { s.e.roster.leave(s) })
+	if f.Token != "" {
+		s.expireAt(who.Expires.Add(expiryGrace))
+	}
+	s.start(s.catchUp)
+	return nil
+}
+
+// dismiss says why and closes; who can't be asked now may come back.
+func (s *session) dismiss(ref string, err error) error {
+	s.refuse(ref, err)
+	if chat.KindOf(err) == chat.KindUnauthenticated {
+		return &goodbye{wire.CloseUnauthenticated, "sign in again"}
+	}
+	return &goodbye{wire.CloseUnavailable, "not available now"}
+}
+
+// follow listens to the queue and to passing news. fromNow moves the place to
+// the queue's head as it is after following began.
+func (s *session) follow(who auth.Identity, fromNow bool) error {
+	stop, err := s.e.Queues.Follow(who.User, s.hint)
+	if err != nil {
+		return err
+	}
+	s.undo(stop)
+	if stop, err = s.e.News.Listen(who.User, s.pass); err != nil {
+		return err
+	}
+	s.undo(stop)
+	if !fromNow {
+		return nil
+	}
+	head, err := s.e.Queues.Head(s.life, who.User)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.place = head
+	s.mu.Unlock()
+	return nil
+}
+
+// undo has stop called when the session ends.
+func (s *session) undo(stop func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stop = append(s.stop, stop)
+}
+
+func (s *session) placeNow() chat.Cursor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.place
+}
+
+// expireAt closes the session when its token has ended; a client that refreshed
+// in time has connected anew before that.
+func (s *session) expireAt(t time.Time) {
+	timer := time.AfterFunc(t.Sub(s.e.Now()), func() { s.close(wire.CloseUnauthenticated, "the access token has expired") })
+	s.undo(func() { timer.Stop() })
+}

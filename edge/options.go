@@ -1,0 +1,130 @@
+package edge
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"natter/auth"
+	"natter/chat"
+	"natter/wire"
+)
+
+// Options are what an Edge needs. Log, History, Queues, News, Auth and NewID
+// must be set.
+type Options struct {
+	Log     chat.Log // a chat.AsyncLog is used as one
+	History chat.History
+	Queues  chat.Queues
+	News    chat.News
+	Auth    *auth.Service
+	// NewID makes a Snowflake; KindUnavailable while the node may not.
+	NewID func() (chat.MessageID, error)
+	Now   func() time.Time // default time.Now
+	// Ready says why the node can't take traffic; nil means it can.
+	Ready func() error
+	// Nodes lists where a client near region may connect, best first.
+	Nodes func(region string) []wire.Node
+
+	NodeID  string
+	Version string
+	// Origins are further origins whose pages may open a WebSocket, beside the
+	// request's own host and PublicURL.
+	Origins   []string
+	PublicURL string // how browsers reach this node, empty if unknown
+	Secure    bool   // browsers reach it over TLS: Secure cookies, HSTS
+	// TrustedProxies are addresses and prefixes whose X-Forwarded-For counts.
+	TrustedProxies []string
+
+	Heartbeat         time.Duration // default 25 s; a socket silent for 2.5 of them is closed
+	MaxSocketsPerUser int           // default 20; the next one is refused with 4503
+	MaxConnections    int           // default 20,000; further ones wait in the kernel's queue
+	RateLimits        bool
+
+	App      fs.FS // the web app, nil if none
+	AppBuilt bool  // App is the built app, not the page that says how to build it
+
+	Logger   *slog.Logger          // default slog.Default
+	Registry prometheus.Registerer // nil: no metrics
+
+	// For tests of this package; the defaults are the constants of their names.
+	helloWithin, writeWithin, linger time.Duration
+}
+
+// The bounds of a socket and of a request.
+const (
+	helloWithin    = 10 * time.Second // from the upgrade to hello: else 4500
+	writeWithin    = 10 * time.Second // a write that takes longer: 4001
+	linger         = 10 * time.Second // from the last socket to offline
+	expiryGrace    = 30 * time.Second // from an access token's end to 4500
+	callWithin     = 20 * time.Second // an HTTP call, its waiting for the log included
+	outboxBytes    = 256 << 10        // of waiting frames: over it 4001
+	batchEvents    = 100              // events in one frame
+	batchBytes     = 32 << 10         // from which on a frame of events is full
+	maxJobs        = 256              // frames of a socket that wait for their turn
+	maxUnderWay    = 512              // commands of a socket that wait for the log
+	readTimeout    = 10 * time.Second // a request's headers and body
+	idleTimeout    = 60 * time.Second // between two requests
+	writeTimeout   = 30 * time.Second // an answer
+	headerBytes    = 8 << 10          // a request's line and headers
+	drainWithin    = 2 * time.Second  // what `move` gives clients to go
+	cookieName     = "natter_session"
+	forgeryHeader  = "X-Natter"
+	subprotocol    = "natter.v1"
+	defaultSockets = 20
+)
+
+func (o *Options) fill() error {
+	switch {
+	case o.Log == nil, o.History == nil, o.Queues == nil, o.News == nil, o.Auth == nil, o.NewID == nil:
+		panic("edge: Options.Log, History, Queues, News, Auth and NewID must be set")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Ready == nil {
+		o.Ready = func() error { return nil }
+	}
+	if o.Nodes == nil {
+		o.Nodes = func(string) []wire.Node { return nil }
+	}
+	o.Logger = cmp.Or(o.Logger, slog.Default())
+	o.Heartbeat = cmp.Or(o.Heartbeat, 25*time.Second)
+	o.MaxSocketsPerUser = cmp.Or(o.MaxSocketsPerUser, defaultSockets)
+	o.MaxConnections = cmp.Or(o.MaxConnections, 20_000)
+	o.helloWithin = cmp.Or(o.helloWithin, helloWithin)
+	o.writeWithin = cmp.Or(o.writeWithin, writeWithin)
+	o.linger = cmp.Or(o.linger, linger)
+	for _, origin := range append([]string{o.PublicURL}, o.Origins...) {
+		if origin == "" {
+			continue
+		}
+		if u, err := url.Parse(origin); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return errors.New("edge: not an origin, as https://chat.example: " + origin)
+		}
+	}
+	return nil
+}
+
+// parsePrefixes reads addresses and prefixes.
+func parsePrefixes(list []string) ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, s := range list {
+		if a, err := netip.ParseAddr(s); err == nil {
+			all = append(all, netip.PrefixFrom(a, a.BitLen()))
+			continue
+		}
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, errors.New("edge: not an address or prefix: " + s)
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
