@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"natter/config"
+	"natter/node"
+)
+
+// serveCommand is `natter serve`: run a node until it is told to stop.
+func serveCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a node (the default)",
+		Long: `Run a node until SIGTERM or SIGINT, which stop it in order; a second one stops
+it at once. Settings come from flags, then NATTER_… in the environment, then the
+file, then the defaults; ` + "`natter config`" + ` documents them.
+
+` + exitHelp,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, _, err := config.Load(cmd.Flags(), file, nil)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), c, cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "YAML `file` of settings")
+	config.Flags(cmd.Flags())
+	return cmd
+}
+
+// garbagePercent is GOGC unless the environment has one: memory for speed, and
+// JetStream's caches of its files go with each collection.
+const garbagePercent = 200
+
+func serve(ctx context.Context, c *config.Config, out io.Writer) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
+	}
+	log := slog.New(logHandler(c, out))
+	slog.SetDefault(log)
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	told := make(chan struct{})
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	defer signal.Stop(signals)
+	go func() {
+		select {
+		case <-signals:
+		case <-ctx.Done():
+			return
+		}
+		close(told)
+		cancel() // a start under way is given up
+		<-signals
+		fmt.Fprintln(out, "natter stops at once")
+		os.Exit(exitRuntime)
+	}()
+
+	n, err := node.Start(ctx, c, log)
+	if err != nil {
+		if errors.Is(err, context.Canceled) {
+			return nil
+		}
+		return err
+	}
+	fmt.Fprintf(out, "natter is ready: %s\n", n.URL())
+	if !n.AppBuilt() {
+		fmt.Fprintln(out, "The web app is not in this binary: `make web` builds it, then start again. The API works without.")
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- n.Wait() }()
+	select {
+	case <-told:
+	case err = <-failed:
+	}
+	within, done := context.WithTimeout(context.Background(), c.ShutdownGrace)
+	defer done()
+	return errors.Join(err, n.Stop(within))
+}
+
+// logHandler is the log's form, on out.
+func logHandler(c *config.Config, out io.Writer) slog.Handler {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		panic("config let log_level " + c.LogLevel + " pass")
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "text" || c.LogFormat == "auto" && terminal(out) {
+		return slog.NewTextHandler(out, o)
+	}
+	return slog.NewJSONHandler(out, o)
+}
+
+func terminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

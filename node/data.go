@@ -1,0 +1,232 @@
+package node
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// DataError says why a data directory can't be used; one line for the operator.
+type DataError struct {
+	Dir    string
+	Detail string
+}
+
+// Error is the line.
+func (e *DataError) Error() string { return fmt.Sprintf("the data directory %s %s", e.Dir, e.Detail) }
+
+// dataFormat is the version of the directory's layout and of what is in it. A
+// node reads its own only; a later one that can bring an older one up to date
+// does so before it changes the number.
+const dataFormat = 1
+
+// The files of a data directory.
+const (
+	identityFile = "natter.json" // what it was made with
+	lockFile     = "lock"        // held by the one process that uses it
+	runningFile  = "running"     // there while a node runs: at start it means a crash
+	streamsDir   = "jetstream"
+)
+
+// identity is what a data directory was made with, and can't be changed by
+// starting a node differently.
+type identity struct {
+	Format     int       `json:"format"`
+	Partitions int       `json:"partitions"`
+	Name       string    `json:"name"`
+	Cluster    bool      `json:"cluster"`
+	Created    time.Time `json:"created"`
+}
+
+// directory is a data directory in use by this process.
+type directory struct {
+	path  string
+	lock  *os.File
+	clean bool // the last node stopped in order, or there was none
+	fresh bool // made just now
+}
+
+// openDirectory makes, locks and checks a data directory. It must be closed.
+func openDirectory(path, name string, partitions int, now time.Time) (_ *directory, err error) {
+	refuse := func(format string, args ...any) error { return &DataError{path, fmt.Sprintf(format, args...)} }
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, refuse("can't be made: %v", reason(err))
+	}
+	d := &directory{path: path}
+	if d.lock, err = os.OpenFile(d.file(lockFile), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return nil, refuse("can't be written: %v", reason(err))
+	}
+	defer func() {
+		if err != nil {
+			_ = d.lock.Close() // which also unlocks
+		}
+	}()
+	if err := lock(d.lock); err != nil {
+		holder, _ := os.ReadFile(d.file(lockFile))
+		return nil, refuse("is in use by another natter%s", process(holder))
+	}
+	if err := d.note(); err != nil {
+		return nil, refuse("can't be written: %v", reason(err))
+	}
+	made, err := d.identity()
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(d.file(streamsDir)); err == nil {
+			return nil, refuse("holds streams but no %s: it isn't natter's, or the file was lost", identityFile)
+		}
+		d.fresh = true
+		made = identity{Format: dataFormat, Partitions: partitions, Name: name, Created: now.UTC().Truncate(time.Second)}
+		if err := d.make(made); err != nil {
+			return nil, refuse("can't be written: %v", reason(err))
+		}
+	} else if err != nil {
+		return nil, refuse("has a %s that can't be read: %v", identityFile, reason(err))
+	}
+	switch {
+	case made.Format != dataFormat:
+		return nil, refuse("is of format %d, this natter reads format %d", made.Format, dataFormat)
+	case made.Cluster:
+		return nil, refuse("belongs to a cluster; starting it alone would lose its streams")
+	case made.Partitions != partitions:
+		return nil, refuse("was made with partitions: %d, which can't change; this node was started with %d", made.Partitions, partitions)
+	case made.Name != name:
+		return nil, refuse("belongs to the node %q; this one was started as %q", made.Name, name)
+	}
+	if _, err = os.Stat(d.file(runningFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, refuse("can't be read: %v", reason(err))
+	}
+	d.clean = err != nil
+	return d, nil
+}
+
+// started leaves the mark: from here on, an end without stopped is a crash.
+func (d *directory) started() error {
+	if err := writeSynced(d.file(runningFile), []byte("a node is running, or was stopped by force\n")); err != nil {
+		return &DataError{d.path, fmt.Sprintf("can't be written: %v", reason(err))}
+	}
+	return nil
+}
+
+func (d *directory) file(name string) string { return filepath.Join(d.path, name) }
+
+// note writes our process into the lock file, for the next one's message.
+func (d *directory) note() error {
+	if err := d.lock.Truncate(0); err != nil {
+		return err
+	}
+	_, err := d.lock.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
+	return err
+}
+
+func process(holder []byte) string {
+	pid := strings.TrimSpace(string(holder))
+	if pid == "" || strings.Trim(pid, "0123456789") != "" {
+		return ""
+	}
+	return " (process " + pid + ")"
+}
+
+func (d *directory) identity() (identity, error) {
+	var made identity
+	b, err := os.ReadFile(d.file(identityFile))
+	if err != nil {
+		return made, err
+	}
+	return made, json.Unmarshal(b, &made)
+}
+
+// make writes natter.json whole or not at all.
+func (d *directory) make(made identity) error {
+	b, err := json.MarshalIndent(made, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := writeSynced(d.file(identityFile+".new"), append(b, '\n')); err != nil {
+		return err
+	}
+	if err := os.Rename(d.file(identityFile+".new"), d.file(identityFile)); err != nil {
+		return err
+	}
+	return syncDirectory(d.path)
+}
+
+// stopped takes the mark away: what is on the disk now is all there was. First
+// everything goes to the disk, because the next start trusts it: a mark that is
+// gone and pages that were never written would be a silent loss.
+func (d *directory) stopped() error {
+	err := filepath.WalkDir(d.file(streamsDir), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			return syncDirectory(path)
+		}
+		return syncFile(path)
+	})
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(d.file(runningFile)); err != nil {
+		return err
+	}
+	return syncDirectory(d.path)
+}
+
+// close unlocks.
+func (d *directory) close() error { return d.lock.Close() }
+
+// size is how many bytes the streams occupy; 0 when that can't be told.
+func (d *directory) size() int64 {
+	var total int64
+	_ = filepath.WalkDir(d.file(streamsDir), func(_ string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Type().IsRegular() {
+			if info, err := entry.Info(); err == nil {
+				total += info.Size()
+			}
+		}
+		return nil
+	})
+	return total
+}
+
+func writeSynced(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err != nil {
+		return err
+	}
+	return syncDirectory(filepath.Dir(path))
+}
+
+func syncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func syncDirectory(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// reason is an error of the file system without the path, which the message has.
+func reason(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}

@@ -1,0 +1,141 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+)
+
+// natsServer is the NATS server inside the process. It listens nowhere: the
+// only way in are in-process connections, which sign with a key made at this
+// start and kept in memory.
+type natsServer struct {
+	server *server.Server
+	user   nkeys.KeyPair // of account NATTER
+	log    *natsLog
+}
+
+// The bounds of JetStream. Memory is for what lives in memory only (leases);
+// caches of files are not counted.
+const (
+	memoryStreams = 256 << 20 // bytes
+	storeShare    = 0.9       // of the free disk, beside what the streams hold already
+	maxPayload    = 8 << 20   // bytes: a batch, a take, a sealed page
+	serverReady   = 30 * time.Second
+	// syncInterval is what a power failure may take with durability: fast.
+	syncInterval = time.Second
+)
+
+// startServer starts it over d. fatal is told when it gives up.
+func startServer(d *directory, name string, safe bool, log *slog.Logger, fatal func(error)) (_ *natsServer, err error) {
+	n := &natsServer{log: &natsLog{log: log.With("part", "nats"), fatal: fatal}}
+	if n.user, err = nkeys.CreateUser(); err != nil {
+		return nil, err
+	}
+	public, err := n.user.PublicKey()
+	if err != nil {
+		return nil, err
+	}
+	free, err := freeBytes(d.path)
+	if err != nil {
+		return nil, &DataError{d.path, fmt.Sprintf("doesn't tell its free space: %v", err)}
+	}
+	o := &server.Options{}
+	// Accounts with JetStream can only be had from a configuration.
+	err = o.ProcessConfigString(fmt.Sprintf(`
+		accounts {
+			SYS {}
+			NATTER { jetstream: enabled, users: [ { nkey: %s } ] }
+		}
+		system_account: SYS
+	`, public))
+	if err != nil {
+		return nil, fmt.Errorf("configure NATS: %w", err)
+	}
+	o.ServerName = name
+	o.DontListen = true
+	o.NoSigs = true // or it installs handlers that end the process
+	o.NoLog = true  // SetLoggerV2 below
+	o.JetStream = true
+	o.StoreDir = d.file(streamsDir)
+	o.JetStreamMaxMemory = memoryStreams
+	o.JetStreamMaxStore = d.size() + int64(storeShare*float64(free))
+	o.MaxPayload = maxPayload
+	o.SyncAlways = safe
+	o.SyncInterval = syncInterval
+	if n.server, err = server.NewServer(o); err != nil {
+		return nil, fmt.Errorf("make NATS: %w", err)
+	}
+	n.server.SetLoggerV2(n.log, false, false, false)
+	n.server.Start() // doesn't block; what goes wrong it only logs
+	if !n.server.ReadyForConnections(serverReady) || !n.server.JetStreamEnabled() {
+		err := errors.New("NATS did not start")
+		if last := n.log.last.Load(); last != nil {
+			err = fmt.Errorf("NATS did not start: %s", *last)
+		}
+		n.shutdown()
+		return nil, err
+	}
+	return n, nil
+}
+
+// connect opens one more in-process connection. It is never given up: while the
+// process lives the server does.
+func (n *natsServer) connect(name string) (*nats.Conn, error) {
+	public, err := n.user.PublicKey()
+	if err != nil {
+		return nil, err
+	}
+	return nats.Connect("", nats.InProcessServer(n.server), nats.Name(name), nats.Nkey(public, n.user.Sign),
+		nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.Timeout(10*time.Second),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			n.log.log.Warn("a connection inside the node", "connection", name, "err", err)
+		}))
+}
+
+// shutdown stops it and waits.
+func (n *natsServer) shutdown() {
+	n.server.Shutdown()
+	n.server.WaitForShutdown()
+}
+
+// natsLog is the server's log in ours: its notices are our debug lines. Fatalf
+// of the stock logger ends the process; here it ends the node in order.
+type natsLog struct {
+	log   *slog.Logger
+	fatal func(error)
+	last  atomic.Pointer[string] // the last error, for a start that failed
+}
+
+func (l *natsLog) Noticef(format string, args ...any) { l.log.Debug(fmt.Sprintf(format, args...)) }
+func (l *natsLog) Debugf(format string, args ...any)  { l.log.Debug(fmt.Sprintf(format, args...)) }
+func (l *natsLog) Tracef(string, ...any)              {}
+
+func (l *natsLog) Warnf(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if strings.HasPrefix(text, "Filestore [") && strings.Contains(text, "Stream state") { // it mends itself at each start
+		l.log.Debug(text)
+		return
+	}
+	l.log.Warn(text)
+}
+
+func (l *natsLog) Errorf(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	l.last.Store(&text)
+	l.log.Error(text)
+}
+
+func (l *natsLog) Fatalf(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	l.last.Store(&text)
+	l.log.Error(text)
+	l.fatal(errors.New("NATS gave up: " + text))
+}

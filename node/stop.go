@@ -1,0 +1,99 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Stop stops the node in order: clients first, the disk last. What is under way
+// has until ctx ends, then it is cut off; nothing that was acknowledged is lost
+// either way. An error says what couldn't be done in order. Stop again waits
+// for the first one and answers the same.
+func (n *Node) Stop(ctx context.Context) error {
+	n.stopOnce.Do(func() {
+		n.log.Info("the node is stopping")
+		begun := time.Now()
+		n.stopErr = n.stop(ctx)
+		if n.stopErr != nil {
+			n.log.Warn("the stop was not in order; the next start makes again what it left", "err", n.stopErr)
+		}
+		n.log.Info("the node has stopped", "took", time.Since(begun).Round(time.Millisecond))
+		close(n.ended)
+	})
+	return n.stopErr
+}
+
+func (n *Node) stop(ctx context.Context) error {
+	n.stopping.Store(true)
+	var failed error
+	if n.edge != nil {
+		failed = n.edge.Shutdown(ctx)
+	}
+	if n.listener != nil {
+		_ = n.listener.Close() // the edge has closed it already, if it served
+	}
+	if n.ids != nil {
+		// Without it the next start waits a moment, nothing worse.
+		if err := n.ids.close(ctx); err != nil {
+			n.log.Warn("the rest of the ids' lease is not given back", "err", err)
+		}
+	}
+	if n.accounts != nil {
+		n.accounts.Close()
+	}
+	if n.store != nil {
+		failed = errors.Join(failed, n.store.Close(ctx))
+	}
+	if n.nats != nil {
+		n.nats.shutdown()
+	}
+	if n.operator != nil {
+		_ = n.operator.Close()
+	} else if n.back != nil {
+		_ = n.back.Close()
+	}
+	n.serving.Wait()
+	if n.data != nil {
+		if failed == nil {
+			failed = n.data.stopped()
+		}
+		failed = errors.Join(failed, n.data.close())
+	}
+	return failed
+}
+
+// abandonWithin bounds the way back from a start that failed.
+const abandonWithin = 10 * time.Second
+
+// abandon takes apart what a failed start has put together. Unless all of it
+// had been opened the mark stays, if it was there: the next start looks closely.
+func (n *Node) abandon() {
+	ctx, cancel := context.WithTimeout(context.Background(), abandonWithin)
+	defer cancel()
+	if n.data == nil {
+		return
+	}
+	if n.store == nil {
+		n.stopping.Store(true)
+		n.closeEarly()
+		return
+	}
+	if err := n.stop(ctx); err != nil {
+		n.log.Warn("the start was not taken back in order", "err", err)
+	}
+}
+
+// closeEarly is stop for a node without a store.
+func (n *Node) closeEarly() {
+	if n.listener != nil {
+		_ = n.listener.Close()
+	}
+	if n.back != nil {
+		_ = n.back.Close()
+	}
+	if n.nats != nil {
+		n.nats.shutdown()
+	}
+	_ = n.data.close()
+}
