@@ -27,8 +27,9 @@ type projector struct {
 	window  *chat.Window
 	takes   uint64
 	history uint64 // HISTORY-p's sequence as of the last finished take
+	under   *take  // the take whose writes were sent last
 
-	finishing chan *take // in order; its bound is how many takes are under way
+	finishing chan *take // in order
 	current   chan struct{}
 	caught    bool
 	applied   atomic.Uint64 // log sequence applied
@@ -43,7 +44,8 @@ type projector struct {
 const (
 	takeCommands    = 1024
 	takeBytes       = 256 << 10
-	takesUnderWay   = 4
+	firstPause      = 50 * time.Millisecond
+	longestPause    = 5 * time.Second
 	checkpointEvery = 5 * time.Second
 	// roomsCached bounds the states kept: about 1 KB each and 0.4 KB a message of
 	// the tail, so 100 to 500 MB at the very most. Over it, idle rooms are dropped
@@ -60,10 +62,22 @@ func newProjector(s *Store, p int, out *publisher, rec *recovery) *projector {
 // run projects until ctx ends.
 func (p *projector) run(ctx context.Context) {
 	defer close(p.stopped)
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+	pause := firstPause
+	for {
+		before := p.finished.Load()
 		err := p.project(ctx)
+		// What is under way must land before anybody surveys the streams.
+		if t := p.under; t != nil {
+			select {
+			case <-t.done:
+			case <-ctx.Done():
+			}
+		}
 		if ctx.Err() != nil {
 			return
+		}
+		if pause = min(2*pause, longestPause); p.finished.Load() > before {
+			pause = firstPause
 		}
 		p.s.metrics.restarts.Inc()
 		p.s.log.Error("a projector begins again", "partition", p.partition, "log", p.applied.Load(), "error", err)
@@ -101,7 +115,8 @@ func (p *projector) project(ctx context.Context) error {
 	p.finished.Store(p.rec.base.Log)
 	p.written.Store(p.rec.base.History)
 	p.head.Store(p.rec.horizon)
-	p.finishing = make(chan *take, takesUnderWay)
+	p.finishing = make(chan *take, 1)
+	p.under = nil
 	base := p.rec.base
 	p.kept.Store(&base)
 	if p.rec.horizon <= base.Log {
@@ -251,11 +266,31 @@ func (p *projector) apply(ctx context.Context, gathered []logged) (*take, error)
 			}
 		}
 	}
+	if err := p.landed(ctx); err != nil {
+		return nil, err
+	}
 	if err := t.publish(ctx); err != nil {
 		return nil, err
 	}
+	p.under = t
 	p.evict()
 	return t, nil
+}
+
+// landed waits for the take before. Only then may the next one be written: were
+// one of its writes refused and a later entry of the same subject taken, that
+// entry would say that all before it is there. Applying goes on meanwhile, and
+// the next take grows, so little is lost.
+func (p *projector) landed(ctx context.Context) error {
+	if p.under == nil {
+		return nil
+	}
+	select {
+	case <-p.under.done:
+		return p.under.failure()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // decide applies one command.

@@ -28,7 +28,14 @@ type publisher struct {
 	closed  bool
 	stop    chan struct{}
 	done    sync.WaitGroup
+	fault   fault // nil outside of tests
 }
+
+// fault says, for tests, what goes wrong with a message: it is not sent, or it
+// is stored and its ack says otherwise.
+type fault func(subject string) (drop, deny bool)
+
+var errFault = errors.New("publish: the test's fault")
 
 type sent struct {
 	at    time.Time
@@ -70,6 +77,20 @@ func (p *publisher) publish(subject, id string, data []byte, acked func(uint64, 
 	p.waiting[ticket] = sent{time.Now(), acked}
 	p.mu.Unlock()
 
+	if p.fault != nil {
+		drop, deny := p.fault(subject)
+		if drop {
+			p.resolve(ticket, 0, errFault)
+			return
+		}
+		if deny {
+			honest := acked
+			acked = func(uint64, error) { honest(0, errFault) }
+			p.mu.Lock()
+			p.waiting[ticket] = sent{time.Now(), acked}
+			p.mu.Unlock()
+		}
+	}
 	msg := &nats.Msg{Subject: subject, Reply: p.prefix + strconv.FormatUint(ticket, 36), Data: data}
 	if id != "" {
 		msg.Header = nats.Header{"Nats-Msg-Id": {id}}

@@ -39,6 +39,8 @@ type Options struct {
 	Registry       prometheus.Registerer
 	// Fatal is told of what a running Store can't mend by itself.
 	Fatal func(error)
+
+	fault fault // of the projectors' writes, in tests
 }
 
 // logRetention is how long LOG keeps a command after it has been projected.
@@ -161,6 +163,7 @@ func (s *Store) start(recovered []*recovery) error {
 		if err != nil {
 			return err
 		}
+		out.fault = s.o.fault
 		pr := newProjector(s, p, out, recovered[p])
 		s.projectors = append(s.projectors, pr)
 		s.goes(func() { pr.run(s.ctx) })

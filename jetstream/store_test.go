@@ -20,6 +20,7 @@ type house struct {
 	nats  *natstest.Server
 	store *Store
 	ids   atomic.Uint64
+	fault fault
 }
 
 func open(t *testing.T) *house {
@@ -37,7 +38,7 @@ func (h *house) start(clean bool) {
 	defer cancel()
 	store, err := Open(ctx, Options{Connect: h.nats.Connect, Partitions: 4, Node: "n1", Clean: clean, Replicas: 1,
 		QueueRetention: 24 * time.Hour, Log: slog.New(slog.NewTextHandler(testWriter{h.t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Fatal: func(err error) { h.t.Error(err) }})
+		Fatal: func(err error) { h.t.Error(err) }, fault: h.fault})
 	if err != nil {
 		h.t.Fatal(err)
 	}
