@@ -133,19 +133,37 @@ func (w *world) command(by chat.UserID, op chat.CommandOp, room chat.RoomID) *ch
 // apply decides a command and holds the outcome to what is always true.
 func (w *world) apply(c *chat.Command) (chat.Outcome, error) {
 	r := w.room(c.Room)
-	before := snapshot(r)
-	members := r.Room.UserIDs()
-	last := r.Last
+	before := keep(r)
 	out := r.Apply(c, w.window)
-	return out, w.check(c, r, &out, before, members, last)
+	return out, w.check(c, r, &out, &before)
 }
 
-// snapshot is everything a room holds, as text.
-func snapshot(r *chat.RoomState) string {
-	return fmt.Sprintf("%+v last=%d at=%d tail=%+v", r.Room, r.Last, r.LastAt, r.Tail)
+// kept is what a room held before a command.
+type kept struct {
+	room   chat.Room
+	last   chat.Seq
+	lastAt chat.Millis
+	tail   []chat.Message
 }
 
-func (w *world) check(c *chat.Command, r *chat.RoomState, out *chat.Outcome, before string, members []chat.UserID, last chat.Seq) error {
+func keep(r *chat.RoomState) kept {
+	return kept{r.Room.Clone(), r.Last, r.LastAt, slices.Clone(r.Tail)}
+}
+
+// same tells whether the room is as it was. A changed message has other values
+// or another slice of reactions.
+func (k *kept) same(r *chat.RoomState) bool {
+	members := slices.Equal(k.room.Members, r.Room.Members)
+	before, now := k.room, r.Room
+	before.Members, now.Members = nil, nil
+	return members && k.last == r.Last && k.lastAt == r.LastAt && reflect.DeepEqual(before, now) &&
+		slices.EqualFunc(k.tail, r.Tail, func(a, b chat.Message) bool {
+			return a.ID == b.ID && a.Seq == b.Seq && a.Text == b.Text && a.EditedAt == b.EditedAt && a.DeletedAt == b.DeletedAt &&
+				len(a.Reactions) == len(b.Reactions) && (len(a.Reactions) == 0 || &a.Reactions[0] == &b.Reactions[0])
+		})
+}
+
+func (w *world) check(c *chat.Command, r *chat.RoomState, out *chat.Outcome, before *kept) error {
 	fail := func(format string, args ...any) error {
 		return fmt.Errorf("after %+v: "+format, append([]any{*c}, args...)...)
 	}
@@ -153,18 +171,19 @@ func (w *world) check(c *chat.Command, r *chat.RoomState, out *chat.Outcome, bef
 		if !reflect.DeepEqual(*out, chat.Outcome{Refusal: out.Refusal}) {
 			return fail("a refusal came with something else: %+v", *out)
 		}
-		if now := snapshot(r); now != before {
-			return fail("a refusal changed the room:\n  %s\n  %s", before, now)
+		if !before.same(r) {
+			return fail("a refusal changed the room")
 		}
 		return nil
 	}
 	if out.Result.ID == 0 || out.Result.At == 0 {
 		return fail("the result lacks an id or a time: %+v", out.Result)
 	}
-	if out.Result.Retry && (snapshot(r) != before || len(out.Events)+len(out.Messages)+len(out.Marks)+len(out.Left) > 0 || out.Changed) {
+	if out.Result.Retry && (!before.same(r) || len(out.Events)+len(out.Messages)+len(out.Marks)+len(out.Left) > 0 || out.Changed) {
 		return fail("a retry changed something")
 	}
 	// Room order: new messages take the next seqs, and nothing else does.
+	last := before.last
 	for _, m := range out.Messages {
 		key := fmt.Sprint(c.Room, m.Seq)
 		if m.Seq == last+1 {
@@ -189,7 +208,7 @@ func (w *world) check(c *chat.Command, r *chat.RoomState, out *chat.Outcome, bef
 		}
 	}
 	// Only who is in the room now, or has just left it, is told.
-	told := append(members, r.Room.UserIDs()...)
+	told := append(before.room.UserIDs(), r.Room.UserIDs()...)
 	for _, e := range out.Events {
 		if len(e.To) == 0 {
 			return fail("an event goes to nobody")
