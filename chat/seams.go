@@ -116,3 +116,17 @@ type AsyncLog interface {
 	// full.
 	Submit(c *Command, done func(Result, error)) error
 }
+
+// Cursors keep the place each device has acknowledged, for a hello that brings
+// none. Only the device's own ack moves it.
+type Cursors interface {
+	// Put keeps c as the device's place soon; it does not block. Of the places
+	// put within a moment the furthest counts. A crash may take the last second back: the device
+	// is then sent again what it drops by room and seq.
+	Put(u UserID, d DeviceID, c Cursor)
+	// Get is the device's place, false if it has none. It reads what Put was
+	// given on this node.
+	Get(ctx context.Context, u UserID, d DeviceID) (Cursor, bool, error)
+	// Drop forgets a device that has been revoked.
+	Drop(u UserID, d DeviceID)
+}

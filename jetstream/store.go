@@ -64,6 +64,7 @@ type Store struct {
 	tellers    []*teller
 	publishers []*publisher
 	followers  *followers
+	cursors    *cursors
 	epochs     epochs
 	events     *eventCache
 
@@ -177,6 +178,12 @@ func (s *Store) start(recovered []*recovery) error {
 		s.committers = append(s.committers, k)
 		s.goes(func() { k.run(s.ctx) })
 	}
+	out, err := s.newPublisher("cursors")
+	if err != nil {
+		return err
+	}
+	s.cursors = newCursors(s, out)
+	s.goes(func() { s.cursors.run(s.ctx) })
 	s.goes(s.expireAnswers)
 	return nil
 }
@@ -240,6 +247,9 @@ func (s *Store) History() chat.History { return history{s} }
 // Queues are the users' sync queues.
 func (s *Store) Queues() chat.Queues { return queues{s} }
 
+// Cursors are the devices' places.
+func (s *Store) Cursors() chat.Cursors { return s.cursors }
+
 // News carries passing news.
 func (s *Store) News() chat.News { return news{s} }
 
@@ -259,6 +269,7 @@ func (s *Store) Close(ctx context.Context) error {
 			err = fmt.Errorf("%w: partition %d: %w", errNotFinished, p.partition, e)
 		}
 	}
+	s.cursors.finish(ctx)
 	s.abandon()
 	return err
 }

@@ -335,3 +335,29 @@ func TestAGroupsLife(t *testing.T) {
 		t.Fatalf("seq 204 is %+v, %v", page, err)
 	}
 }
+
+func TestCursorsMoveOnlyOnTheDevicesOwnAck(t *testing.T) {
+	h := open(t)
+	want := func(device chat.DeviceID, seq uint64, there bool) {
+		t.Helper()
+		c, ok, err := h.store.Cursors().Get(context.Background(), "minsu", device)
+		if err != nil || ok != there || c.Seq != seq {
+			t.Fatalf("%s is at %+v, %v, %v; want %d", device, c, ok, err, seq)
+		}
+	}
+	want("v1", 0, false)
+	for _, seq := range []uint64{5, 9, 7} {
+		h.store.Cursors().Put("minsu", "v1", chat.Cursor{Epoch: 1, Seq: seq})
+	}
+	h.store.Cursors().Put("minsu", "v2", chat.Cursor{Epoch: 1, Seq: 3})
+	want("v1", 9, true)
+	want("v2", 3, true)
+	h.stop()
+	h.start(true)
+	want("v1", 9, true)
+	h.store.Cursors().Drop("minsu", "v2")
+	h.stop()
+	h.start(true)
+	want("v1", 9, true)
+	want("v2", 0, false)
+}
