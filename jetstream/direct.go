@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,8 @@ const (
 	readBytes   = 4 << 20
 	readTimeout = 5 * time.Second
 	readAtOnce  = 4
+	// multiLastMost is the server's limit of subjects a multi_last may match.
+	multiLastMost = 1024
 )
 
 // stored is one message of a stream.
@@ -105,7 +108,13 @@ func (r *reader) many(ctx context.Context, stream string, a ask) (answer, error)
 	}
 	nc := r.conn()
 	inbox := nc.NewRespInbox()
-	sub, err := nc.SubscribeSync(inbox)
+	// As large as the answer can be: what does not fit would be dropped. (A
+	// synchronous subscription brings a channel of half a megabyte.)
+	arriving := make(chan *nats.Msg, max(a.Batch, len(a.MultiLast))+2)
+	if len(a.MultiLast) == 1 && strings.ContainsAny(a.MultiLast[0], "*>") {
+		arriving = make(chan *nats.Msg, multiLastMost+2) // a wildcard may match many
+	}
+	sub, err := nc.ChanSubscribe(inbox, arriving)
 	if err != nil {
 		return answer{}, unavailable("read", stream, err)
 	}
@@ -117,9 +126,11 @@ func (r *reader) many(ctx context.Context, stream string, a ask) (answer, error)
 	defer cancel()
 	var out answer
 	for {
-		msg, err := sub.NextMsgWithContext(ctx)
-		if err != nil {
-			return answer{}, unavailable("read", stream, err)
+		var msg *nats.Msg
+		select {
+		case msg = <-arriving:
+		case <-ctx.Done():
+			return answer{}, unavailable("read", stream, ctx.Err())
 		}
 		switch status := msg.Header.Get("Status"); status {
 		case "":
