@@ -54,7 +54,7 @@ export class Device {
     await page.getByLabel('Name', { exact: true }).fill(name);
     await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
     await page.getByLabel('Password', { exact: true }).press('Enter');
-    await page.getByRole('heading', { name: 'Chats' }).waitFor();
+    await page.locator('nav h1').waitFor();
   }
 
   async signIn(username) {
@@ -71,6 +71,7 @@ export class Device {
     await page.getByRole('button', { name: 'New chat' }).first().click();
     await page.getByLabel('Find a person').fill(username);
     await this.pick(username);
+    await page.locator('dialog').waitFor({ state: 'detached' });
     await this.composer().waitFor();
   }
 

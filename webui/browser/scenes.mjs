@@ -1,10 +1,6 @@
-// What people say to each other in the screenshots.
-const CLIENT_ID = () => {
-  const now = Date.now().toString(16).padStart(12, '0');
-  const rest = crypto.randomUUID().slice(14).replace(/^./, '7');
-  return `${now.slice(0, 8)}-${now.slice(8)}-${rest}`;
-};
+import { clientId } from './uuid.mjs';
 
+// What people say to each other in the screenshots.
 class Scene {
   constructor({ people, direct, others, group, talk, small }) {
     Object.assign(this, { people, direct, others, group, talk, small });
@@ -15,7 +11,7 @@ class Scene {
     for (const [username, name] of this.people) cast.push(await server.account(username, name));
     const [me] = cast;
     const say = (who, room, text, more = {}) =>
-      who.call('POST', `/v1/rooms/${room}/messages`, { client_id: CLIENT_ID(), text, ...more });
+      who.call('POST', `/v1/rooms/${room}/messages`, { client_id: clientId(), text, ...more });
     const directRoom = (peer) => me.call('POST', '/v1/rooms', { kind: 'direct', user_id: peer.id });
 
     for (const [at, text] of this.others)

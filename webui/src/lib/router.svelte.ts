@@ -30,16 +30,16 @@ class Router {
   }
 
   go(route: Route, replace = false): void {
-    const depth = (history.state?.depth ?? 0) + (replace ? 0 : 1);
-    const state = { room: route.room, depth };
+    const from = replace ? history.state?.from : location.pathname;
+    const state = { room: route.room, from };
     if (replace) history.replaceState(state, '', pathOf(route));
     else history.pushState(state, '', pathOf(route));
     this.route = route;
   }
 
-  /** Back if we came from inside, else up: a link opened directly has no way back. */
+  /** Up: by going back if that is where we came from, so that Back stays short. */
   leave(up: Route): void {
-    if ((history.state?.depth ?? 0) > 0) history.back();
+    if (history.state?.from === pathOf(up)) history.back();
     else this.go(up, true);
   }
 }

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { stage } from './stage.mjs';
+import { until } from './until.mjs';
+
+const s = stage();
+
+test('a device that was closed catches up, at the first unread, and a reload keeps it all', async () => {
+  const maya = await s.person('maya', 'Maya');
+  const tom = await s.person('tom', 'Tom');
+  await maya.talkTo('tom');
+  await maya.say('before');
+  await tom.enter('Maya');
+  await tom.sees('before');
+  await maya.state('before', 'read');
+
+  await tom.page.close();
+  const missed = Array.from({ length: 5 }, (_, i) => `missed ${i + 1}`);
+  for (const text of missed) await maya.say(text);
+  await maya.state('missed 5', 'sent');
+
+  tom.page = await tom.context.newPage();
+  await tom.page.goto(tom.url);
+  await until(
+    'the badge says five',
+    async () =>
+      (await tom.row('Maya').getByTestId('badge').locator('[aria-hidden]').textContent()) === '5',
+  );
+  await tom.enter('Maya');
+  await until(
+    'all of it, once, in order',
+    async () => (await tom.texts()).join('|') === ['before', ...missed].join('|'),
+  );
+  const above = await tom.page.evaluate(() => {
+    const line = document.querySelector('[data-testid="unread-line"]');
+    return line?.nextElementSibling?.textContent?.includes('missed 1');
+  });
+  assert.equal(above, true);
+  await maya.state('missed 5', 'read');
+
+  await tom.page.reload();
+  await until(
+    'the same after a reload',
+    async () => (await tom.texts()).join('|') === ['before', ...missed].join('|'),
+  );
+  assert.equal(await tom.page.getByTestId('unread-line').count(), 0);
+});
+
+test('offline: what is kept can be read, what is sent waits and goes', async () => {
+  const ann = await s.person('ann', 'Ann');
+  await ann.talkTo('maya');
+  await ann.say('online');
+  await ann.state('online', 'sent');
+  await s.server.kill();
+  await ann.page.getByTestId('banner').getByText('Reconnecting').waitFor();
+  await ann.say('in the dark');
+  await ann.state('in the dark', 'sending');
+  await ann.page.locator('nav').getByText('Sending: in the dark').waitFor();
+  await s.server.run();
+  await ann.state('in the dark', 'sent');
+  await ann.page.getByTestId('banner').getByText('Back online').waitFor();
+  await ann.page.getByTestId('banner').waitFor({ state: 'detached' });
+});
