@@ -1,5 +1,7 @@
 package node
 
+import "math"
+
 // entry is a node as clients find it; the edge's own type for it has the same
 // fields, and the compiler holds the two together.
 type entry = struct {
@@ -22,5 +24,6 @@ func (n *Node) entry() entry {
 	if url == "" {
 		url = n.URL()
 	}
-	return entry{ID: n.config.Name, URL: url, Region: n.config.Region, Load: float64(n.listener.open()) / float64(n.config.MaxConnections)}
+	load := float64(n.listener.open()) / float64(n.most)
+	return entry{ID: n.config.Name, URL: url, Region: n.config.Region, Load: math.Round(load*1000) / 1000}
 }

@@ -34,6 +34,7 @@ type Node struct {
 	registry *prometheus.Registry
 	data     *directory
 	listener *listener
+	most     int          // connections at once
 	secure   *tls.Config  // nil: no TLS
 	back     net.Listener // of the admin; nil: none
 	operator *http.Server
@@ -53,6 +54,9 @@ type Node struct {
 	failure  error
 	failed   chan struct{} // closed by fail
 }
+
+// ownFiles is how many files a node keeps open for itself, with room.
+const ownFiles = 256
 
 // Start starts a node and returns when it is ready. ctx bounds the start only.
 // Whoever starts it must Stop it. Besides *DataError, ErrAddressInUse and
@@ -86,7 +90,7 @@ func Start(ctx context.Context, c *config.Config, log *slog.Logger) (_ *Node, er
 	}
 	n.serve()
 	log.Info("the node is ready", "url", n.URL(), "admin", n.AdminURL(), "data", c.Data, "version", Version,
-		"durability", c.Durability, "partitions", c.Partitions, "took", time.Since(begun).Round(time.Millisecond))
+		"durability", c.Durability, "partitions", c.Partitions, "took_ms", time.Since(begun).Milliseconds())
 	return n, nil
 }
 
@@ -101,14 +105,16 @@ func (n *Node) listen() error {
 		}
 		n.secure = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 	}
-	if open, err := maxOpenFiles(); err == nil && open < uint64(c.MaxConnections)+256 {
-		n.log.Warn("fewer files may be open than max_connections asks for; raise ulimit -n", "open_files", open, "max_connections", c.MaxConnections)
+	n.most = c.MaxConnections
+	if open, err := maxOpenFiles(); err == nil && open < uint64(n.most)+ownFiles {
+		n.most = max(int(open)-ownFiles, 16)
+		n.log.Info("max_connections is more than the files that may be open (ulimit -n)", "open_files", open, "connections", n.most)
 	}
 	inner, err := take("listen", c.Listen)
 	if err != nil {
 		return err
 	}
-	n.listener = newListener(inner, c.MaxConnections, n.log)
+	n.listener = newListener(inner, n.most, n.log)
 	gauge(n.registry, "natter_connections", "Connections of clients that are open.", func() float64 { return float64(n.listener.open()) })
 	if c.Admin != "" {
 		if n.back, err = take("admin", c.Admin); err != nil {
@@ -155,7 +161,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 		Auth: n.accounts, NewID: n.ids.next, Ready: n.ready,
 		NodeID: c.Name, Version: Version, Origins: c.Origins, PublicURL: c.PublicURL,
 		Secure: n.secure != nil || len(c.PublicURL) > 5 && c.PublicURL[:6] == "https:", TrustedProxies: c.TrustedProxies,
-		Heartbeat: c.Heartbeat, MaxSocketsPerUser: c.MaxSocketsPerUser, MaxConnections: c.MaxConnections, RateLimits: c.RateLimits,
+		Heartbeat: c.Heartbeat, MaxSocketsPerUser: c.MaxSocketsPerUser, MaxConnections: n.most, RateLimits: c.RateLimits,
 		App: app, AppBuilt: built, Logger: n.log.With("part", "edge"), Registry: n.registry,
 	}
 	o.Nodes = alone(o.Nodes, n.entry)

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"go.uber.org/goleak"
 
 	"natter/auth"
@@ -309,15 +310,18 @@ func TestServerAsksForItsKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stranger.shutdown()
-	own := n.nats.user
-	n.nats.user = stranger.user
-	nc, err := n.nats.connect("stranger")
-	n.nats.user = own
-	if err == nil {
-		nc.Close()
-		t.Error("a stranger's key is let in")
+	public, err := stranger.user.PublicKey()
+	if err != nil {
+		t.Fatal(err)
 	}
-	nc, err = n.nats.connect("friend")
+	for name, o := range map[string]nats.Option{"no key": nats.Name("x"), "a stranger's key": nats.Nkey(public, stranger.user.Sign)} {
+		nc, err := nats.Connect("", nats.InProcessServer(n.nats.server), o, nats.Timeout(300*time.Millisecond))
+		if err == nil {
+			nc.Close()
+			t.Errorf("%s is let in", name)
+		}
+	}
+	nc, err := n.nats.connect("friend")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ func (n *Node) Stop(ctx context.Context) error {
 		if n.stopErr != nil {
 			n.log.Warn("the stop was not in order; the next start makes again what it left", "err", n.stopErr)
 		}
-		n.log.Info("the node has stopped", "took", time.Since(begun).Round(time.Millisecond))
+		n.log.Info("the node has stopped", "took_ms", time.Since(begun).Milliseconds())
 		close(n.ended)
 	})
 	return n.stopErr
@@ -26,9 +26,9 @@ func (n *Node) Stop(ctx context.Context) error {
 
 func (n *Node) stop(ctx context.Context) error {
 	n.stopping.Store(true)
-	var failed error
+	var cut, failed error
 	if n.edge != nil {
-		failed = n.edge.Shutdown(ctx)
+		cut = n.edge.Shutdown(ctx) // clients that were cut off cost no data
 	}
 	if n.listener != nil {
 		_ = n.listener.Close() // the edge has closed it already, if it served
@@ -43,7 +43,7 @@ func (n *Node) stop(ctx context.Context) error {
 		n.accounts.Close()
 	}
 	if n.store != nil {
-		failed = errors.Join(failed, n.store.Close(ctx))
+		failed = n.store.Close(ctx)
 	}
 	if n.nats != nil {
 		n.nats.shutdown()
@@ -60,7 +60,7 @@ func (n *Node) stop(ctx context.Context) error {
 		}
 		failed = errors.Join(failed, n.data.close())
 	}
-	return failed
+	return errors.Join(cut, failed)
 }
 
 // abandonWithin bounds the way back from a start that failed.
