@@ -65,6 +65,9 @@ type answer struct {
 // errNone is the API's 404: nothing matches.
 var errNone = errors.New("no message matches")
 
+// errTooMany is the API's 413: a multi_last matches over multiLastMost subjects.
+var errTooMany = errors.New("too many subjects match")
+
 // one asks for a single message; errNone if there is none.
 func (r *reader) one(ctx context.Context, stream string, a ask) (stored, error) {
 	if err := r.enter(ctx); err != nil {
@@ -148,6 +151,8 @@ func (r *reader) many(ctx context.Context, stream string, a ask) (answer, error)
 			return out, nil
 		case "404":
 			return out, nil
+		case "413":
+			return answer{}, errTooMany
 		default:
 			return answer{}, unavailable("read", stream, fmt.Errorf("status %s %s", status, msg.Header.Get("Description")))
 		}

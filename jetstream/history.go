@@ -100,12 +100,11 @@ func (s *Store) readMarks(ctx context.Context, p int, room *chat.Room) error {
 func (h history) Mine(ctx context.Context, u chat.UserID) ([]chat.Mark, error) {
 	var marks []chat.Mark
 	for p := range h.s.o.Partitions {
-		found, err := h.s.reader.many(ctx, numbered(streamMarks, p),
-			ask{MultiLast: []string{fmt.Sprintf("mark.%d.%s.*", p, u)}, MaxBytes: 8 << 20})
+		found, err := h.mine(ctx, p, u)
 		if err != nil {
 			return nil, err
 		}
-		for _, m := range found.Messages {
+		for _, m := range found {
 			_, room, err := parseMarkSubject(m.Subject)
 			if err != nil {
 				return nil, err
@@ -119,6 +118,28 @@ func (h history) Mine(ctx context.Context, u chat.UserID) ([]chat.Mark, error) {
 		}
 	}
 	return marks, nil
+}
+
+// mine reads a person's marks of one partition: in one request, or, for who has
+// been in over a thousand rooms there, by going through the stream.
+func (h history) mine(ctx context.Context, p int, u chat.UserID) ([]stored, error) {
+	stream, subject := numbered(streamMarks, p), subjectMark(p, u, "*")
+	found, err := h.s.reader.many(ctx, stream, ask{MultiLast: []string{subject}, MaxBytes: 8 << 20})
+	if !errors.Is(err, errTooMany) {
+		return found.Messages, err
+	}
+	var all []stored
+	for next := uint64(1); ; {
+		found, err := h.s.reader.many(ctx, stream, ask{Seq: next, NextFor: subject, Batch: 1000})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found.Messages...)
+		if !found.More || len(found.Messages) == 0 {
+			return all, nil
+		}
+		next = found.Messages[len(found.Messages)-1].Sequence + 1
+	}
 }
 
 // Page implements chat.History: the sealed pages in one request, and the tail

@@ -361,3 +361,25 @@ func TestCursorsMoveOnlyOnTheDevicesOwnAck(t *testing.T) {
 	want("v1", 9, true)
 	want("v2", 0, false)
 }
+
+func TestSomebodyInOver1024RoomsOfAPartition(t *testing.T) {
+	h := open(t)
+	const rooms = 4400 // about 1,100 in each of the 4 partitions
+	done := make(chan error, rooms)
+	for i := range rooms {
+		other := chat.UserID(fmt.Sprintf("u%d", i))
+		c := h.command(chat.Command{Op: chat.OpDirect, Room: chat.DirectRoomID("hub", other), By: "hub", Users: []chat.UserID{other}})
+		if err := h.store.Log().Submit(c, func(_ chat.Result, err error) { done <- err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range rooms {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	marks, err := h.store.History().Mine(context.Background(), "hub")
+	if err != nil || len(marks) != rooms {
+		t.Fatalf("%d marks, %v", len(marks), err)
+	}
+}
