@@ -66,7 +66,7 @@ func (r *RoomState) TakePages() [][]Message {
 	return pages
 }
 
-// Window remembers the client_ids of the last minutes (windowKept) of one
+// Window remembers the client_ids of the last minutes (WindowKept) of one
 // partition, by the commands' own time. Older ones are the edge's to look up.
 // Owned by one goroutine.
 type Window struct {
@@ -90,10 +90,10 @@ type sendSeen struct {
 // from edge to log lie between the edge's look and the projector's.
 const windowSlack = Millis(30_000)
 
-// windowKept is how long a client_id is remembered. The edge goes by the id's
+// WindowKept is how long a client_id is remembered. The edge goes by the id's
 // own time, which may be MaxClockAhead ahead of ours: sent at 10:00 with a time
 // of 10:02, it is young until 10:04, and until then only the window knows it.
-const windowKept = Millis((WindowSpan+MaxClockAhead)/time.Millisecond) + windowSlack
+const WindowKept = Millis((WindowSpan+MaxClockAhead)/time.Millisecond) + windowSlack
 
 // NewWindow makes an empty window.
 func NewWindow() *Window { return &Window{seen: make(map[sendKey]Result)} }
@@ -110,7 +110,7 @@ func (w *Window) add(c *Command, res Result) {
 	key := sendKey{c.Room, c.By, c.ClientID}
 	w.seen[key] = res
 	w.order = append(w.order, sendSeen{key, c.At})
-	limit := c.At - windowKept
+	limit := c.At - WindowKept
 	drop := 0
 	for drop < len(w.order) && w.order[drop].at < limit {
 		delete(w.seen, w.order[drop].key)

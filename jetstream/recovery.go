@@ -40,11 +40,12 @@ type recovery struct {
 }
 
 // checkpointsKept must reach back further than the window; see reachBack.
-const checkpointsKept = 64
+const checkpointsKept = 128
 
-// reachBack is how much log a projector applies again: the client_id window,
-// the edges' clocks, and, far smaller, how long a projection may stay unsynced.
-const reachBack = chat.Millis(3 * 60 * 1000)
+// reachBack is how much log a projector applies again: all the client_id window
+// remembers, which is far more than how long a projection may stay unsynced, and
+// half a minute for the clocks.
+const reachBack = chat.WindowKept + 30_000
 
 func (r *recovery) hasHistory(subject string, log uint64) bool {
 	return log <= r.complete || log <= r.horizon && log <= r.history[subject]

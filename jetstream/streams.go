@@ -18,8 +18,8 @@ func (s *Store) createStreams(ctx context.Context) error {
 		}
 	}
 	for _, c := range []jetstream.StreamConfig{
-		// 64 checkpoints a partition at one each 5 s reach back over 5 minutes,
-		// which must exceed chat.WindowSpan.
+		// 128 checkpoints a partition at one each 5 s reach back over 10 minutes,
+		// which must exceed reachBack.
 		s.projection(jetstream.StreamConfig{Name: streamCheckpoint, Subjects: []string{"checkpoint.*"}, MaxMsgsPerSubject: checkpointsKept}),
 		s.projection(jetstream.StreamConfig{Name: streamCursors, Subjects: []string{"cursor.*.*"}, MaxMsgsPerSubject: 1, MaxAge: s.o.QueueRetention}),
 		{Name: streamRecords, Subjects: []string{"record.>"}, MaxMsgsPerSubject: 1, AllowRollup: true, AllowDirect: true},
