@@ -35,7 +35,7 @@ func TestConfigCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("NATTER_NAME", "n7")
-	out, err = run(t, "config", "--effective", "--config", file, "--heartbeat=30s", "--insecure")
+	out, err = run(t, "config", "--effective", "--config", file, "--heartbeat=30s", "--insecure", "on")
 	if err != nil {
 		t.Fatal(err)
 	}

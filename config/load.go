@@ -33,10 +33,9 @@ func Flags(flags *pflag.FlagSet) {
 		if first, _, ok := strings.Cut(why, ". "); ok {
 			why = first + "."
 		}
-		flag := flags.VarPF(&flagValue{text: f.def, kind: f.value.kind}, f.flag(), "", why)
-		if f.value.kind == "on|off" {
-			flag.NoOptDefVal = "on"
-		}
+		// An on|off flag needs its word too: with an optional one, pflag would
+		// take the off of "--rate-limits off" for an argument.
+		flags.Var(&flagValue{text: f.def, kind: f.value.kind}, f.flag(), why)
 	}
 }
 

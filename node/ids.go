@@ -18,12 +18,12 @@ import (
 // they are made. Whatever a crash or a wrong clock does, the next start waits
 // until the stored time is past, so no id is made twice.
 //
-//	stored:  12:00:02.000    ids of 12:00:00.5 … 12:00:01.9 are made
-//	crash, restart, the clock says 12:00:01.2: ids of 12:00:01.2 … were made
-//	wait until 12:00:02.000
+//	stored:  12:00:01.400    ids of 12:00:00.4 … 12:00:01.3 are made
+//	crash, restart, the clock says 12:00:01.2: ids of that very time were made
+//	wait until 12:00:01.400
 const (
-	leaseAhead = 2 * time.Second
-	leaseRenew = time.Second
+	leaseAhead = time.Second
+	leaseRenew = 500 * time.Millisecond // when less is left of it
 	// leaseWait is how long a start waits for the clock; one that is further
 	// behind is wrong, and waiting for it hopeless.
 	leaseWait = 30 * time.Second
@@ -146,7 +146,7 @@ func (g *ids) storeLocked(ctx context.Context, until chat.Millis) error {
 // keep renews the lease while ids are being made, so that next needn't.
 func (g *ids) keep(ctx context.Context) {
 	defer close(g.done)
-	tick := time.NewTicker(leaseRenew / 2)
+	tick := time.NewTicker(leaseRenew / 3)
 	defer tick.Stop()
 	var seen int64
 	for {
