@@ -55,12 +55,12 @@ func (s *session) onWatch(f *wire.Watch, ref string) error {
 		return err
 	}
 	return s.jobs.add(func() {
-		allowed, err := s.e.mayLook(s.life, s.who.User, users)
+		people, err := s.e.view(s.life, s.who.User, users)
 		if err != nil {
 			s.refuse(ref, err)
 			return
 		}
-		now := s.e.roster.watch(s, allowed)
+		now := s.e.roster.watch(s, people)
 		s.put(wire.Encode(&wire.OK{Ref: ref}))
 		for _, p := range now {
 			s.pass(presenceFrame(p))

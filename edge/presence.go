@@ -24,75 +24,61 @@ func (e *Edge) presence(ctx context.Context, in *presenceInput) (*reply[wire.Pre
 	if err != nil {
 		return nil, err
 	}
-	allowed, err := e.mayLook(ctx, who.User, users)
+	people, err := e.view(ctx, who.User, users)
 	if err != nil {
 		return nil, err
 	}
-	may := map[chat.UserID]bool{}
-	for _, u := range allowed {
-		may[u] = true
-	}
-	answer := wire.Presences{Presence: make([]wire.Presence, len(users))}
-	for i, u := range users {
-		answer.Presence[i] = wire.Presence{UserID: u, Status: wire.Offline}
-		if may[u] {
-			answer.Presence[i] = e.roster.look(who.User, u)
-		}
-	}
-	return &reply[wire.Presences]{answer}, nil
+	return &reply[wire.Presences]{wire.Presences{Presence: e.roster.look(people)}}, nil
 }
 
-// mayLook is those of users with whom viewer shares a room, and viewer. People
-// nobody has seen aren't asked for.
-func (e *Edge) mayLook(ctx context.Context, viewer chat.UserID, users []chat.UserID) ([]chat.UserID, error) {
+// view finds out how near viewer is to each of users: whether they talk
+// directly, or share a room.
+func (e *Edge) view(ctx context.Context, viewer chat.UserID, users []chat.UserID) ([]viewed, error) {
+	people := make([]viewed, len(users))
 	if len(users) == 0 {
-		return nil, nil
+		return people, nil
 	}
-	mine, err := e.History.Mine(ctx, viewer)
+	rooms, err := e.roomsOf(ctx, viewer)
 	if err != nil {
 		return nil, err
 	}
-	rooms := make(map[chat.RoomID]bool, len(mine))
-	for _, m := range mine {
-		if !m.Left {
-			rooms[m.Room] = true
-		}
-	}
-	may := make([]bool, len(users))
-	err = parallel(len(users), func(i int) error {
-		if users[i] == viewer {
-			may[i] = true
-			return nil
-		}
-		if rooms[chat.DirectRoomID(viewer, users[i])] {
-			may[i] = true
-			return nil
-		}
-		if _, exists := e.Auth.User(users[i]); !exists {
-			return nil
-		}
-		theirs, err := e.History.Mine(ctx, users[i])
-		if err != nil {
-			return err
-		}
-		for _, m := range theirs {
-			if !m.Left && rooms[m.Room] {
-				may[i] = true
-				break
+	return people, parallel(len(users), func(i int) error {
+		u := users[i]
+		people[i] = viewed{user: u}
+		switch _, exists := e.Auth.User(u); {
+		case u == viewer:
+			people[i].as = oneself
+		case rooms[chat.DirectRoomID(viewer, u)]:
+			people[i].as = friend
+		case exists && len(rooms) > 0:
+			theirs, err := e.roomsOf(ctx, u)
+			if err != nil {
+				return err
+			}
+			for room := range theirs {
+				if rooms[room] {
+					people[i].as = roomMate
+					break
+				}
 			}
 		}
 		return nil
 	})
+}
+
+// roomsOf is the rooms a person is in.
+func (e *Edge) roomsOf(ctx context.Context, u chat.UserID) (map[chat.RoomID]bool, error) {
+	marks, err := e.History.Mine(ctx, u)
 	if err != nil {
 		return nil, err
 	}
-	allowed := make([]chat.UserID, 0, len(users))
-	for i, u := range users {
-		if may[i] {
-			allowed = append(allowed, u)
+	rooms := make(map[chat.RoomID]bool, len(marks))
+	for _, m := range marks {
+		if !m.Left {
+			rooms[m.Room] = true
 		}
 	}
-	return allowed, nil
+	return rooms, nil
 }
 
 // memberCache holds who is in a room for a few seconds: enough for typing, and

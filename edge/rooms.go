@@ -141,17 +141,11 @@ func (e *Edge) memberList(maker chat.UserID, ids []string) ([]chat.UserID, error
 
 // roomForMore refuses who is in as many rooms as one may be.
 func (e *Edge) roomForMore(ctx context.Context, u chat.UserID) error {
-	marks, err := e.History.Mine(ctx, u)
+	rooms, err := e.roomsOf(ctx, u)
 	if err != nil {
 		return err
 	}
-	count := 0
-	for _, m := range marks {
-		if !m.Left {
-			count++
-		}
-	}
-	if count >= chat.MaxRoomsPerUser {
+	if len(rooms) >= chat.MaxRoomsPerUser {
 		return &chat.Problem{Kind: chat.KindInvalid, Detail: fmt.Sprintf("a person is in at most %d rooms", chat.MaxRoomsPerUser), Limit: chat.MaxRoomsPerUser}
 	}
 	return nil

@@ -17,8 +17,42 @@ type roster struct {
 
 	mu       sync.Mutex
 	here     map[chat.UserID]*presence
-	seen     map[chat.UserID]wire.Time // of those who were here, bounded
-	watchers map[chat.UserID]map[*session]struct{}
+	seen     map[chat.UserID]lastSeen // of those who were here, bounded
+	watchers map[chat.UserID]map[*session]closeness
+}
+
+// lastSeen is when a person left, and who may know.
+type lastSeen struct {
+	at         wire.Time
+	visibility string
+}
+
+// closeness is how near a viewer is to the one they look at. Whom one talks
+// with directly counts as a friend.
+type closeness uint8
+
+const (
+	stranger closeness = iota
+	roomMate
+	friend
+	oneself
+)
+
+// sees tells whether a viewer so close may see a person of that visibility.
+func (c closeness) sees(visibility string) bool {
+	switch visibility {
+	case auth.VisibleToEveryone:
+		return c >= roomMate
+	case auth.VisibleToFriends:
+		return c >= friend
+	}
+	return c == oneself
+}
+
+// viewed is a person as one viewer stands to them.
+type viewed struct {
+	user chat.UserID
+	as   closeness
 }
 
 // presence is one person's, while they are here or linger.
@@ -33,7 +67,7 @@ type presence struct {
 const maxSeen = 20_000
 
 func newRoster(e *Edge) *roster {
-	return &roster{e: e, here: map[chat.UserID]*presence{}, seen: map[chat.UserID]wire.Time{}, watchers: map[chat.UserID]map[*session]struct{}{}}
+	return &roster{e: e, here: map[chat.UserID]*presence{}, seen: map[chat.UserID]lastSeen{}, watchers: map[chat.UserID]map[*session]closeness{}}
 }
 
 func (p *presence) status() wire.Status {
@@ -106,9 +140,7 @@ func (r *roster) gone(u chat.UserID, p *presence) {
 		}
 		delete(r.seen, one)
 	}
-	if p.visibility == auth.VisibleToEveryone {
-		r.seen[u] = wire.TimeOf(r.e.Now())
-	}
+	r.seen[u] = lastSeen{wire.TimeOf(r.e.Now()), p.visibility}
 	tell := r.newsLocked(u, p.visibility, wire.Offline)
 	r.mu.Unlock()
 	tell()
@@ -130,27 +162,41 @@ func (r *roster) setStatus(s *session, status wire.Status) {
 }
 
 // setVisibility takes over who may see u, from now on. Who could and may no
-// longer is told offline.
+// longer is told offline, who may now how u is.
 func (r *roster) setVisibility(u chat.UserID, visibility string) {
 	r.mu.Lock()
+	if last, ok := r.seen[u]; ok {
+		r.seen[u] = lastSeen{last.at, visibility}
+	}
 	p := r.here[u]
-	tell := func() {}
-	if visibility != auth.VisibleToEveryone {
-		delete(r.seen, u)
+	if p == nil || p.visibility == visibility {
+		r.mu.Unlock()
+		return
 	}
-	if p != nil && p.visibility != visibility {
-		before := p.visibility
-		p.visibility = visibility
-		status := p.status()
-		if visibility != auth.VisibleToEveryone {
-			status = wire.Offline
-		}
-		if before == auth.VisibleToEveryone || visibility == auth.VisibleToEveryone {
-			tell = r.newsLocked(u, auth.VisibleToEveryone, status)
+	var lost, won []*session
+	for s, as := range r.watchers[u] {
+		switch before, now := as.sees(p.visibility), as.sees(visibility); {
+		case before && !now:
+			lost = append(lost, s)
+		case !before && now:
+			won = append(won, s)
 		}
 	}
+	p.visibility = visibility
+	status := p.status()
 	r.mu.Unlock()
-	tell()
+	pass(lost, wire.Presence{UserID: u, Status: wire.Offline})
+	pass(won, wire.Presence{UserID: u, Status: status})
+}
+
+func pass(to []*session, p wire.Presence) {
+	if len(to) == 0 {
+		return
+	}
+	frame := presenceFrame(p)
+	for _, s := range to {
+		s.pass(frame)
+	}
 }
 
 // changedLocked returns what tells u's watchers if their status is another now.
@@ -165,46 +211,38 @@ func (r *roster) changedLocked(u chat.UserID, p *presence) func() {
 
 // newsLocked returns what tells u's watchers, to be called without the lock.
 func (r *roster) newsLocked(u chat.UserID, visibility string, status wire.Status) func() {
-	watchers := make([]*session, 0, len(r.watchers[u]))
-	for s := range r.watchers[u] {
-		if s.who.User == u || visibility == auth.VisibleToEveryone {
+	var watchers []*session
+	for s, as := range r.watchers[u] {
+		if as.sees(visibility) {
 			watchers = append(watchers, s)
 		}
 	}
-	if len(watchers) == 0 {
-		return func() {}
+	news := wire.Presence{UserID: u, Status: status}
+	if status == wire.Offline {
+		news.LastSeen = r.seen[u].at
 	}
-	frame := presenceFrame(wire.Presence{UserID: u, Status: status, LastSeen: r.lastSeenLocked(u, status)})
-	return func() {
-		for _, s := range watchers {
-			s.pass(frame)
-		}
-	}
-}
-
-func (r *roster) lastSeenLocked(u chat.UserID, status wire.Status) wire.Time {
-	if status != wire.Offline {
-		return 0
-	}
-	return r.seen[u]
+	return func() { pass(watchers, news) }
 }
 
 // watch replaces what s watches and returns how those people are now.
-func (r *roster) watch(s *session, users []chat.UserID) []wire.Presence {
+func (r *roster) watch(s *session, people []viewed) []wire.Presence {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.unwatchLocked(s)
 	if p := r.here[s.who.User]; p == nil || !p.has(s) {
 		return nil // it has left meanwhile
 	}
-	s.watched = users
-	now := make([]wire.Presence, 0, len(users))
-	for _, u := range users {
-		if r.watchers[u] == nil {
-			r.watchers[u] = map[*session]struct{}{}
+	now := make([]wire.Presence, 0, len(people))
+	for _, v := range people {
+		if v.as == stranger {
+			continue
 		}
-		r.watchers[u][s] = struct{}{}
-		now = append(now, r.lookLocked(s.who.User, u))
+		if r.watchers[v.user] == nil {
+			r.watchers[v.user] = map[*session]closeness{}
+		}
+		r.watchers[v.user][s] = v.as
+		s.watched = append(s.watched, v.user)
+		now = append(now, r.lookLocked(v))
 	}
 	return now
 }
@@ -219,21 +257,25 @@ func (r *roster) unwatchLocked(s *session) {
 	s.watched = nil
 }
 
-// look is how viewer sees u, who shares a room with them.
-func (r *roster) look(viewer, u chat.UserID) wire.Presence {
+// look is how the viewer sees each of people.
+func (r *roster) look(people []viewed) []wire.Presence {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.lookLocked(viewer, u)
+	seen := make([]wire.Presence, len(people))
+	for i, v := range people {
+		seen[i] = r.lookLocked(v)
+	}
+	return seen
 }
 
-func (r *roster) lookLocked(viewer, u chat.UserID) wire.Presence {
-	seen := wire.Presence{UserID: u, Status: wire.Offline}
-	p := r.here[u]
-	switch {
-	case p == nil:
-		seen.LastSeen = r.seen[u]
-	case viewer == u || p.visibility == auth.VisibleToEveryone:
-		seen.Status = p.status()
+func (r *roster) lookLocked(v viewed) wire.Presence {
+	seen := wire.Presence{UserID: v.user, Status: wire.Offline}
+	if p := r.here[v.user]; p != nil {
+		if v.as.sees(p.visibility) {
+			seen.Status = p.status()
+		}
+	} else if last := r.seen[v.user]; v.as.sees(last.visibility) {
+		seen.LastSeen = last.at
 	}
 	return seen
 }
