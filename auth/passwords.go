@@ -22,7 +22,7 @@ import (
 	"natter/chat"
 )
 
-// The cost of a password, OWASP's second choice for argon2id: about 25 ms of
+// The cost of a password, OWASP's second choice for argon2id: 25 to 40 ms of
 // one core. A hash carries its own costs, so these may be raised later.
 const (
 	argonMemory  = 19 << 10 // KiB
@@ -148,7 +148,7 @@ type hasher struct {
 	dummy   phc   // nobody's; costs the same
 }
 
-// queuePerHash bounds the wait to about 2 s: 64 sums of 25 ms before one.
+// queuePerHash bounds the wait to about 2 s: 64 sums of 25 to 40 ms before one.
 const queuePerHash = 64
 
 func newHasher(atOnce int, bounded bool, random io.Reader) *hasher {
