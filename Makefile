@@ -21,7 +21,7 @@ WEB_SOURCES := $(shell find webui/src webui/public webui/index.html webui/vite.c
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 	@echo
-	@echo "  make run ARGS='--listen 0.0.0.0:8080 --insecure' passes flags on; ./natter serve --help lists them."
+	@echo "  make run ARGS='--listen 0.0.0.0:8080 --insecure on' passes flags on; ./natter serve --help lists them."
 
 ##### Run
 
