@@ -61,7 +61,7 @@ func (e *Edge) headers(c *fasthttp.RequestCtx, r *request) {
 // faultyFraming refuses what proxies and servers read in different ways: a
 // second request could hide in the difference.
 func faultyFraming(c *fasthttp.RequestCtx) *chat.Problem {
-	if c.Request.Header.ContentLength() == -1 && hasLine(c.Request.Header.RawHeaders(), "content-length:") {
+	if raw := c.Request.Header.RawHeaders(); hasLine(raw, "transfer-encoding:") && hasLine(raw, "content-length:") {
 		return chat.Invalid("Content-Length", "must not stand beside Transfer-Encoding")
 	}
 	return nil

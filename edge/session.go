@@ -267,7 +267,7 @@ func (s *session) write(c conn) {
 	s.mu.Lock()
 	code, reason := s.code, s.reason
 	s.mu.Unlock()
-	if failed == nil && code != wire.CloseProtocol { // which the library has said already
+	if failed == nil {
 		_ = c.WriteFrames(appendFrame(nil, opClose, closePayload(code, reason)), farewell) // the client may be gone
 	}
 }

@@ -1,0 +1,185 @@
+package edge
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fasthttp/websocket"
+
+	"natter/chat"
+	"natter/wire"
+)
+
+// raw sends bytes on a connection of their own and reads the first answer.
+func (h *house) raw(t *testing.T, text string) (*http.Response, string, error) {
+	t.Helper()
+	c, err := net.Dial("tcp", h.addr)
+	h.must(err)
+	defer func() { _ = c.Close() }()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(c)
+	res, err := http.ReadResponse(r, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	body, _ := io.ReadAll(res.Body)
+	rest, _ := io.ReadAll(r) // until the server closes, or the deadline
+	return res, string(body) + string(rest), nil
+}
+
+// TestFraming: what proxies and servers may read in two ways is refused, and
+// the connection with it: nothing behind it is taken for a request.
+func TestFraming(t *testing.T) {
+	h := open(t)
+	const smuggled = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+	for name, head := range map[string]string{
+		"both lengths":         "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"both, the other way":  "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n",
+		"two lengths":          "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n",
+		"plus length":          "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: +5\r\n\r\n{}   ",
+		"negative length":      "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+		"xchunked":             "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+		"space before colon":   "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length : 5\r\n\r\n",
+		"two hosts":            "GET /v1/server HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+		"no host":              "GET /v1/server HTTP/1.1\r\nX: x\r\n\r\n",
+		"NUL in a header":      "GET /v1/server HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
+		"newline in extension": "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0;a\nb\r\n\r\n",
+		"no HTTP":              "hello\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			res, rest, err := h.raw(t, head+smuggled)
+			if err != nil {
+				return // closed without a word
+			}
+			if res.StatusCode < 400 || res.StatusCode > 499 {
+				t.Errorf("%d %s", res.StatusCode, rest)
+			}
+			if strings.Contains(rest, `"status":"ok"`) {
+				t.Errorf("the smuggled request was answered: %s", rest)
+			}
+		})
+	}
+	res, body, err := h.raw(t, fmt.Sprintf("POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", chat.MaxBodyBytes+1))
+	if err != nil || res.StatusCode != 413 || !strings.Contains(body, `"code":"too_large"`) {
+		t.Errorf("a body over the limit, not sent yet: %v %s %v", res, body, err)
+	}
+	h.call("GET", "/healthz", nil).status(200)
+}
+
+// masked is a client's frame: first is FIN, RSV and opcode.
+func masked(first byte, payload string) []byte {
+	frame := []byte{first}
+	switch n := len(payload); {
+	case n <= 125:
+		frame = append(frame, 0x80|byte(n))
+	default:
+		frame = append(frame, 0x80|126, byte(n>>8), byte(n))
+	}
+	frame = append(frame, 1, 2, 3, 4)
+	for i := range len(payload) {
+		frame = append(frame, payload[i]^byte(i%4+1))
+	}
+	return frame
+}
+
+// TestRawFrames: what no library would send.
+func TestRawFrames(t *testing.T) {
+	h := open(t)
+	mina := h.person("mina")
+	ping := `{"op":"ping","ref":"raw"}`
+	for name, c := range map[string]struct {
+		frames [][]byte
+		code   wire.CloseCode // 0: the raw ping is answered
+	}{
+		"whole":                      {[][]byte{masked(0x81, ping)}, 0},
+		"in pieces":                  {[][]byte{masked(0x01, ping[:5]), masked(0x00, ""), masked(0x80, ping[5:])}, 0},
+		"a ping between the pieces":  {[][]byte{masked(0x01, ping[:5]), masked(0x89, "x"), masked(0x80, ping[5:])}, 0},
+		"not masked":                 {[][]byte{append([]byte{0x81, byte(len(ping))}, ping...)}, wire.CloseProtocol},
+		"RSV1 set":                   {[][]byte{masked(0xc1, ping)}, wire.CloseProtocol},
+		"RSV3 set":                   {[][]byte{masked(0x91, ping)}, wire.CloseProtocol},
+		"reserved opcode":            {[][]byte{masked(0x83, ping)}, wire.CloseProtocol},
+		"reserved control":           {[][]byte{masked(0x8b, "")}, wire.CloseProtocol},
+		"continues nothing":          {[][]byte{masked(0x80, ping)}, wire.CloseProtocol},
+		"begins twice":               {[][]byte{masked(0x01, ping), masked(0x01, ping)}, wire.CloseProtocol},
+		"a long ping":                {[][]byte{masked(0x89, strings.Repeat("x", 126))}, wire.CloseProtocol},
+		"a ping in pieces":           {[][]byte{masked(0x09, "x")}, wire.CloseProtocol},
+		"a bad close code":           {[][]byte{masked(0x88, "\x03\xed")}, wire.CloseProtocol},
+		"a close of invalid UTF-8":   {[][]byte{masked(0x88, "\x03\xe8\xff")}, wire.CloseProtocol},
+		"2^63 bytes announced":       {[][]byte{{0x81, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}}, wire.CloseProtocol},
+		"2^40 bytes announced":       {[][]byte{{0x81, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 1, 2, 3, 4}, make([]byte, 70_000)}, wire.CloseTooLarge},
+		"invalid UTF-8 over a break": {[][]byte{masked(0x01, "{\"op\":\"p\xe2\x82"), masked(0x80, "\"}")}, wire.CloseInvalidUTF8},
+		"valid UTF-8 over a break":   {[][]byte{masked(0x01, "{\"op\":\"ping\",\"ref\":\"\xe2\x82"), masked(0x80, "\xac\"}")}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := mina.connect()
+			s.t = t
+			for _, f := range c.frames {
+				_, _ = s.ws.NetConn().Write(f)
+			}
+			if c.code == 0 {
+				until(s, func(f *wire.Pong) bool { return f.Ref == "raw" || f.Ref == "€" })
+				return
+			}
+			for {
+				_, err := s.read()
+				if err == nil {
+					continue
+				}
+				if !websocket.IsCloseError(err, int(c.code)) {
+					t.Errorf("closed by %v, want %d", err, c.code)
+				}
+				return
+			}
+		})
+	}
+	mina.connect().alive()
+}
+
+// TestAPingFlood ends: answering is work too.
+func TestAPingFlood(t *testing.T) {
+	h := open(t, func(o *Options) { o.RateLimits = true })
+	s := h.person("mina").connect()
+	for range 200 {
+		if _, err := s.ws.NetConn().Write(masked(0x89, "x")); err != nil {
+			break
+		}
+	}
+	s.closed(wire.CloseProtocolError)
+}
+
+// TestEarlyBytes: frames that come with the handshake in one packet are read.
+func TestEarlyBytes(t *testing.T) {
+	h := open(t)
+	mina := h.person("mina")
+	c, err := net.Dial("tcp", h.addr)
+	h.must(err)
+	defer func() { _ = c.Close() }()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	hello := wire.Encode(&wire.Hello{Ref: "early", Token: mina.AccessToken})
+	request := "GET /v1/ws HTTP/1.1\r\nHost: " + h.addr + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+	_, err = c.Write(append([]byte(request), masked(0x81, string(hello))...))
+	h.must(err)
+	r := bufio.NewReader(c)
+	res, err := http.ReadResponse(r, nil)
+	if err != nil || res.StatusCode != 101 || res.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+		t.Fatalf("%v, %v", res, err)
+	}
+	head := make([]byte, 4)
+	if _, err := io.ReadFull(r, head); err != nil || head[0] != 0x81 || head[1] != 126 {
+		t.Fatalf("first frame %x, %v", head, err)
+	}
+	text := make([]byte, int(head[2])<<8|int(head[3]))
+	if _, err := io.ReadFull(r, text); err != nil || !strings.Contains(string(text), `"op":"welcome","ref":"early"`) {
+		t.Fatalf("%s, %v", text, err)
+	}
+}
