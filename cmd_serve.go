@@ -46,6 +46,7 @@ file, then the defaults; ` + "`natter config`" + ` documents them.
 // JetStream's caches of its files go with each collection.
 const garbagePercent = 200
 
+// serve runs a node until a signal, or until ctx ends, or it can't go on.
 func serve(ctx context.Context, c *config.Config, out io.Writer) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
@@ -53,8 +54,10 @@ func serve(ctx context.Context, c *config.Config, out io.Writer) error {
 	log := slog.New(logHandler(c, out))
 	slog.SetDefault(log)
 
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	starting, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	ended := make(chan struct{})
+	defer close(ended)
 	told := make(chan struct{})
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
@@ -63,16 +66,20 @@ func serve(ctx context.Context, c *config.Config, out io.Writer) error {
 		select {
 		case <-signals:
 		case <-ctx.Done():
+		case <-ended:
 			return
 		}
 		close(told)
-		cancel() // a start under way is given up
-		<-signals
-		fmt.Fprintln(out, "natter stops at once")
-		os.Exit(exitRuntime)
+		giveUp()
+		select {
+		case <-signals:
+			fmt.Fprintln(out, "natter stops at once")
+			os.Exit(exitRuntime)
+		case <-ended:
+		}
 	}()
 
-	n, err := node.Start(ctx, c, log)
+	n, err := node.Start(starting, c, log)
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
 			return nil

@@ -2,12 +2,16 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 
 	"natter/config"
@@ -58,6 +62,63 @@ func TestVersionAndHelp(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("--help doesn't mention %s", want)
 		}
+	}
+}
+
+// screen is what natter prints; ready is closed when it says so.
+type screen struct {
+	mu    sync.Mutex
+	text  bytes.Buffer
+	ready chan struct{}
+	once  sync.Once
+}
+
+func (s *screen) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.text.Write(b)
+	if strings.Contains(s.text.String(), "natter is ready: http://127.0.0.1:") {
+		s.once.Do(func() { close(s.ready) })
+	}
+	return len(b), nil
+}
+
+func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+func TestServeUntilTerminated(t *testing.T) {
+	defer slog.SetDefault(slog.Default())
+	for name, end := range map[string]func(context.CancelFunc){
+		"SIGTERM":     func(context.CancelFunc) { _ = syscall.Kill(os.Getpid(), syscall.SIGTERM) },
+		"its context": func(cancel context.CancelFunc) { cancel() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			out := &screen{ready: make(chan struct{})}
+			data := filepath.Join(t.TempDir(), "data")
+			root := rootCommand()
+			root.SetOut(out)
+			root.SetErr(out)
+			root.SetArgs([]string{"serve", "--listen", "127.0.0.1:0", "--admin", "", "--data", data, "--partitions", "1"})
+			served := make(chan error, 1)
+			go func() { served <- root.ExecuteContext(ctx) }()
+			select {
+			case <-out.ready:
+			case err := <-served:
+				t.Fatalf("it ended: %v\n%s", err, out)
+			}
+			end(cancel)
+			if err := <-served; err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+			if _, err := os.Stat(filepath.Join(data, "running")); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the stop was not in order: %v\n%s", err, out)
+			}
+		})
 	}
 }
 

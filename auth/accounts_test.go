@@ -287,6 +287,21 @@ func TestThrottleOfOneAddress(t *testing.T) {
 	})
 }
 
+// A program that signs in for ever with the right password is slowed down too.
+func TestThrottleOfNewSessions(t *testing.T) {
+	story(t, func(h *house) {
+		s := h.node()
+		h.signUp(s, "minsu")
+		for range int(sessionRate.burst) {
+			h.signIn(s, "minsu")
+		}
+		_, err := s.SignIn(h.Context(), Credentials{Username: "minsu", Password: goodPassword, Addr: "192.0.2.1"})
+		h.refused(err, chat.KindTooMany, "")
+		h.pass(sessionRate.each)
+		h.signIn(s, "minsu")
+	})
+}
+
 func TestThrottleIsBounded(t *testing.T) {
 	b := newThrottle(pairRate)
 	now := time.Now()

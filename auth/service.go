@@ -49,7 +49,7 @@ type Service struct {
 	revoked revocations
 	cookies cookies
 
-	pairs, addresses, strangers, signUps, changes *throttle
+	pairs, addresses, strangers, signUps, sessions, changes *throttle
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -76,7 +76,7 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{o: o, hasher: newHasher(o.Hashes, o.RateLimits, o.Random)}
 	if o.RateLimits {
 		s.pairs, s.addresses, s.strangers = newThrottle(pairRate), newThrottle(addressRate), newThrottle(strangerRate)
-		s.signUps, s.changes = newThrottle(signUpRate), newThrottle(changeRate)
+		s.signUps, s.sessions, s.changes = newThrottle(signUpRate), newThrottle(sessionRate), newThrottle(changeRate)
 	}
 	key, err := s.signingKey(ctx)
 	if err != nil {

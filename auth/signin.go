@@ -87,6 +87,9 @@ func (s *Service) SignIn(ctx context.Context, c Credentials) (Session, error) {
 	now = s.o.Now()
 	s.addresses.giveBack(address, now)
 	s.pairs.giveBack(key+" "+address, now)
+	if err := s.sessions.take(string(a.User), now); err != nil {
+		return Session{}, err
+	}
 	if !known {
 		s.strangers.giveBack(key, now)
 		generation := a.Generation

@@ -24,12 +24,14 @@ type rate struct {
 //	          machines guess one password. Addresses that did are not counted
 //	          here, so strangers can't lock the owner out.
 //	signUp    new accounts from one address
+//	session   new sessions of an account, by who knows its password
 //	change    an account's own password, asked for when it is changed
 var (
 	pairRate     = rate{10, 30 * time.Second}
 	addressRate  = rate{60, 5 * time.Second}
 	strangerRate = rate{30, time.Minute}
 	signUpRate   = rate{30, 10 * time.Second}
+	sessionRate  = rate{30, time.Minute}
 	changeRate   = rate{10, 30 * time.Second}
 )
 

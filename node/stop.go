@@ -28,7 +28,9 @@ func (n *Node) stop(ctx context.Context) error {
 	n.stopping.Store(true)
 	var cut, failed error
 	if n.edge != nil {
-		cut = n.edge.Shutdown(ctx) // clients that were cut off cost no data
+		leaving, cancel := partOf(ctx)
+		cut = n.edge.Shutdown(leaving) // clients that were cut off cost no data
+		cancel()
 	}
 	if n.listener != nil {
 		_ = n.listener.Close() // the edge has closed it already, if it served
@@ -61,6 +63,17 @@ func (n *Node) stop(ctx context.Context) error {
 		failed = errors.Join(failed, n.data.close())
 	}
 	return errors.Join(cut, failed)
+}
+
+// partOf is the clients' share of the time to stop, so that slow ones don't
+// leave the store without any.
+func partOf(ctx context.Context) (context.Context, context.CancelFunc) {
+	const share = 0.6
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Duration(share*float64(time.Until(deadline))))
 }
 
 // abandonWithin bounds the way back from a start that failed.
