@@ -1,0 +1,290 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"natter/chat"
+	"natter/wire"
+)
+
+// TestDraining: the node says that it isn't ready, tells its sockets where to
+// go, ends long polls, and closes what stays.
+func TestDraining(t *testing.T) {
+	h := open(t, func(o *Options) {
+		o.Nodes = func(string) []wire.Node {
+			return []wire.Node{{ID: "n1", URL: "http://n1"}, {ID: "n2", URL: "http://n2"}}
+		}
+	})
+	mina := h.person("mina")
+	s := mina.connect()
+	silent := h.dial() // has not said hello
+	leaves := mina.connect()
+	h.call("GET", "/readyz", nil).status(200)
+	polled := make(chan int, 1)
+	go func() { polled <- mina.call("GET", "/v1/sync?wait=50", nil).StatusCode }()
+	h.eventually("the poll waits", func() bool {
+		h.edge.polls.mu.Lock()
+		defer h.edge.polls.mu.Unlock()
+		return len(h.edge.polls.of) == 1
+	})
+	stopped := make(chan error, 1)
+	go func() { stopped <- h.edge.Shutdown(t.Context()) }()
+	for _, one := range []*socket{s, leaves} {
+		move := until(one, func(*wire.Move) bool { return true })
+		if len(move.Nodes) != 1 || move.Nodes[0].ID != "n2" || move.WithinMS <= 0 {
+			t.Errorf("move %+v", move)
+		}
+	}
+	_ = leaves.ws.Close()
+	if code := <-polled; code != 200 {
+		t.Errorf("the long poll ended with %d", code)
+	}
+	s.closed(wire.CloseDraining)
+	silent.closed(wire.CloseDraining)
+	if err := <-stopped; err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+// TestAStuckClientIsLetGo: it takes nothing, so its frames pile up to the
+// bound; the others don't notice, and it comes back from its cursor.
+func TestAStuckClientIsLetGo(t *testing.T) {
+	h := open(t, func(o *Options) { o.writeWithin = 100 * time.Millisecond })
+	mina, joon := h.person("mina"), h.person("joon")
+	room := mina.direct(joon)
+	at := joon.sync("?limit=0").Cursor
+	watching, stuck := mina.connect(), joon.connect()
+	_ = stuck.ws.NetConn().(*net.TCPConn).SetReadBuffer(4096)
+	text := strings.Repeat("x", chat.MaxTextRunes)
+	sent := 0
+	for gone := func() bool {
+		h.edge.hub.mu.Lock()
+		defer h.edge.hub.mu.Unlock()
+		return len(h.edge.hub.of[joon.User.ID]) == 0
+	}; !gone(); sent++ {
+		watching.send(&wire.Send{Ref: strconv.Itoa(sent), RoomID: string(room), ClientID: uuid().String(), Text: text})
+		until(watching, func(f *wire.Sent) bool { return f.Ref == strconv.Itoa(sent) })
+		if sent > 20_000 {
+			t.Fatal("160 MB later it is still there")
+		}
+	}
+	got := 0
+	for more := true; more; {
+		a := joon.sync("?limit=500&cursor=" + at)
+		got += len(a.Events)
+		more, at = a.More, a.Cursor
+	}
+	if got != sent {
+		t.Errorf("%d of %d after coming back", got, sent)
+	}
+}
+
+// TestASlowDeviceCostsDisk: however much there is to catch up, no more than the
+// outbox's bound is in memory for it.
+func TestASlowDeviceCostsDisk(t *testing.T) {
+	h := open(t)
+	mina, joon := h.person("mina"), h.person("joon")
+	room := mina.direct(joon)
+	at := joon.sync("?limit=0").Cursor
+	text := strings.Repeat("x", chat.MaxTextRunes)
+	const n = 300
+	for range n {
+		mina.post(room, text)
+	}
+	s := joon.dial()
+	s.send(&wire.Hello{Token: joon.AccessToken, Cursor: at})
+	next[*wire.Welcome](s)
+	var mine *session
+	for one := range h.edge.hub.of[joon.User.ID] {
+		mine = one
+	}
+	for i := range n {
+		next[*wire.EventFrame](s)
+		mine.out.mu.Lock()
+		waiting := mine.out.bytes
+		mine.out.mu.Unlock()
+		if waiting > outboxBytes {
+			t.Fatalf("%d bytes wait after %d events", waiting, i)
+		}
+	}
+	next[*wire.Synced](s)
+}
+
+// TestOutboxBounds: the bound, its victim, and news that give way first.
+func TestOutboxBounds(t *testing.T) {
+	o := newOutbox()
+	frame := item{frame: make([]byte, 1000-overhead)}
+	n := 0
+	for o.put(frame) {
+		n++
+	}
+	if n != outboxBytes/1000 {
+		t.Errorf("%d frames of 1000 bytes fit", n)
+	}
+	o.putPassing(item{frame: []byte("news")})
+	items, done := o.take(nil)
+	if len(items) != n || done {
+		t.Errorf("took %d, done %v", len(items), done)
+	}
+	if !o.full() {
+		t.Error("what is being written counts")
+	}
+	o.wrote(items)
+	if o.full() || o.bytes != 0 {
+		t.Errorf("%d bytes are left", o.bytes)
+	}
+	o.putPassing(item{frame: []byte("news")})
+	o.close()
+	if o.put(frame) {
+		t.Error("a closed box takes more")
+	}
+	if items, done := o.take(nil); len(items) != 1 || done {
+		t.Errorf("took %d, done %v", len(items), done)
+	}
+	if _, done := o.take(nil); !done {
+		t.Error("closed and empty isn't done")
+	}
+	// One frame that is larger than everything still goes: alone.
+	o = newOutbox()
+	if !o.put(item{frame: make([]byte, 2*outboxBytes)}) || o.put(frame) {
+		t.Error("a large frame goes alone")
+	}
+}
+
+// TestTheListenerSurvives running out of files, and bounds the connections.
+func TestTheListenerSurvives(t *testing.T) {
+	inner := &scripted{errs: []error{syscall.EMFILE, syscall.ECONNABORTED, syscall.ENFILE}}
+	l := newListener(inner, 1)
+	c, err := l.Accept()
+	if err != nil || len(inner.errs) != 0 {
+		t.Fatalf("Accept: %v, %d errors left", err, len(inner.errs))
+	}
+	second := make(chan error, 1)
+	go func() {
+		_, err := l.Accept()
+		second <- err
+	}()
+	select {
+	case err := <-second:
+		t.Fatalf("a second connection beyond the bound: %v", err)
+	default:
+	}
+	_ = c.Close()
+	_ = c.Close() // frees one place only
+	if err := <-second; err != nil {
+		t.Fatal(err)
+	}
+	third := make(chan error, 1)
+	go func() {
+		_, err := l.Accept()
+		third <- err
+	}()
+	_ = l.Close()
+	if err := <-third; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept after Close: %v", err)
+	}
+	inner.errs = []error{errors.New("the card is out")}
+	if _, err := newListener(inner, 1).Accept(); err == nil {
+		t.Error("an error for good is hidden")
+	}
+}
+
+// scripted is a listener that fails as told and then gives connections.
+type scripted struct {
+	net.Listener
+	errs []error
+}
+
+func (s *scripted) Accept() (net.Conn, error) {
+	if len(s.errs) > 0 {
+		err := s.errs[0]
+		s.errs = s.errs[1:]
+		return nil, err
+	}
+	a, b := net.Pipe()
+	_ = b.Close()
+	return a, nil
+}
+
+func (s *scripted) Close() error { return nil }
+
+// TestNobodyReadsAnothersSocket: sockets come and go while everybody is told
+// things; nobody ever receives what is for somebody else.
+func TestNobodyReadsAnothersSocket(t *testing.T) {
+	h := open(t)
+	people := []*person{h.person("mina"), h.person("joon"), h.person("bora")}
+	rooms := make([]chat.RoomID, len(people))
+	for i, p := range people {
+		rooms[i] = p.group("alone")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	for i, p := range people {
+		group.Go(func() {
+			for ctx.Err() == nil {
+				c, err := p.command(ctx, rooms[i])
+				if err == nil {
+					_, err = h.log.Append(ctx, c)
+				}
+				if err != nil && ctx.Err() == nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	var readers sync.WaitGroup
+	for range 2 {
+		for i, p := range people {
+			readers.Go(func() {
+				for range 30 {
+					s := p.dial()
+					s.send(&wire.Hello{Token: p.AccessToken})
+					next[*wire.Welcome](s)
+					until(s, func(f *wire.Synced) bool { return true })
+					for range 20 {
+						e := next[*wire.EventFrame](s)
+						if e.Event.Message.RoomID != rooms[i] {
+							t.Errorf("%s received %s", p.User.Username, wire.Encode(e))
+							return
+						}
+					}
+					_ = s.ws.Close()
+				}
+			})
+		}
+	}
+	readers.Wait()
+	cancel()
+	group.Wait()
+}
+
+func (p *person) command(_ context.Context, room chat.RoomID) (*chat.Command, error) {
+	id, err := p.edge.NewID()
+	return &chat.Command{
+		ID: id, At: chat.MillisOf(time.Now()), Op: chat.OpSend, Room: room, By: p.User.ID, ClientID: uuid(), Text: "for " + p.User.Username,
+	}, err
+}
+
+// TestAPanicStaysInside: the request fails, the text stays in the log.
+func TestAPanicStaysInside(t *testing.T) {
+	h := open(t, func(o *Options) { o.Log = failing{o.Log} })
+	mina := h.person("mina")
+	id := mina.group("us")
+	p := mina.call("POST", "/v1/rooms/"+string(id)+"/messages", obj{"text": "panic"}).refused(500, chat.KindInternal, "")
+	if strings.Contains(p.Detail, "secret") || !strings.Contains(h.logged.String(), "secret") {
+		t.Errorf("detail %q", p.Detail)
+	}
+	s := mina.connect()
+	s.send(&wire.Send{Ref: "1", RoomID: string(id), ClientID: uuid().String(), Text: "panic"})
+	s.closed(wire.CloseUnavailable)
+	mina.connect().alive()
+}
