@@ -59,7 +59,7 @@ func TestEveryFieldIsASetting(t *testing.T) {
 
 func TestPrecedence(t *testing.T) {
 	file := "heartbeat: 10s\npartitions: 8\nname: from-file\nrate_limits: off\norigins: [https://a.example, https://b.example]\n"
-	c, from, err := load(t, []string{"--heartbeat=30s"}, file, "NATTER_HEARTBEAT=20s", "NATTER_NAME=from-env", "NATTER_ADMIN=")
+	c, from, err := load(t, []string{"--heartbeat=30s"}, file, "NATTER_HEARTBEAT=20s", "NATTER_NAME=from-env", "NATTER_ADMIN=", "NATTER_BIN=./natter")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -107,6 +107,10 @@ func Load(flags *pflag.FlagSet, file string, env []string) (*Config, Origins, er
 	return c, from, nil
 }
 
+// toolEnv belongs to the tests and tools around natter, which start nodes that
+// inherit it. It is no setting, and no mistake.
+var toolEnv = []string{envPrefix + "BIN", envPrefix + "URL", envPrefix + "REQUIRE_FUSE"}
+
 // fromEnv picks out what is ours by name. Values are not looked at.
 func fromEnv(env []string) (given map[string]string, refused []error) {
 	given = map[string]string{}
@@ -116,7 +120,7 @@ func fromEnv(env []string) (given map[string]string, refused []error) {
 	}
 	for _, one := range env {
 		name, text, _ := strings.Cut(one, "=")
-		if !strings.HasPrefix(name, envPrefix) {
+		if !strings.HasPrefix(name, envPrefix) || slices.Contains(toolEnv, name) {
 			continue
 		}
 		if !slices.Contains(names, name) {
