@@ -21,14 +21,17 @@ const (
 	stormRate   = 200 // messages a second, all together
 	stormKills  = 10
 	stormGroup  = 4                       // every 4th message goes to the group of all
-	stormCalm   = 2500 * time.Millisecond // the least time between two kills; up to twice this
+	stormCalm   = 1500 * time.Millisecond // the least time between two kills; up to twice this
+	stormAgain  = 3                       // after every 3rd kill, another one while it starts
+	stormStart  = time.Second             // at most so long after it began to
 	stormDrain  = 60 * time.Second        // how long the last deliveries may take
 )
 
 // TestKilledTenTimes: 20 people send 200 messages a second, half of them over
 // WebSocket and half over HTTP with long polling, in direct rooms and a group,
-// while the node is killed ten times. Whatever was acknowledged is shown to
-// every member, once, in one order without holes.
+// while the node is killed ten times, and four more times while it starts again.
+// Whatever was acknowledged is shown to every member, once, in one order without
+// holes.
 func TestKilledTenTimes(t *testing.T) {
 	seed := rand.Uint64()
 	s := newStorm(t, seed)
@@ -37,6 +40,13 @@ func TestKilledTenTimes(t *testing.T) {
 		s.calm()
 		s.node.Kill()
 		s.node.Start()
+		if kill%stormAgain == 0 {
+			after := time.Duration(s.random.Int64N(int64(stormStart)))
+			s.wait(after)
+			s.node.Kill()
+			s.node.Start()
+			t.Logf("kill %d: killed again %s later", kill+1, after.Round(time.Millisecond))
+		}
 		took := s.node.WaitReady()
 		t.Logf("kill %d: ready again after %s", kill+1, took.Round(time.Millisecond))
 	}
@@ -226,7 +236,11 @@ func (s *storm) delivery() {
 
 // calm lets the load run for a while.
 func (s *storm) calm() {
-	t := time.NewTimer(stormCalm + rand.N(stormCalm))
+	s.wait(stormCalm + time.Duration(s.random.Int64N(int64(stormCalm))))
+}
+
+func (s *storm) wait(d time.Duration) {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
