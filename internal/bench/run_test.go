@@ -3,6 +3,7 @@ package bench
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,5 +83,27 @@ func TestIdle(t *testing.T) {
 	r := run(t, c)
 	if r.RSSBytes == 0 || r.Errors != 0 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestJoin: a node that runs already is measured by its admin listener, and
+// goes on running.
+func TestJoin(t *testing.T) {
+	node := harness.StartNode(t)
+	c := small(t, Pairs)
+	c.URL, c.Admin, c.Users = node.URL()+"/", node.AdminURL(), 4
+	r := run(t, c)
+	if r.RSSBytes == 0 || r.ServerCPUMicros <= 0 || r.AckedPerSecond < 10 {
+		t.Errorf("%+v", r)
+	}
+	node.WaitReady()
+}
+
+// TestNodeThatCannotStart: what the node said is what the person reads.
+func TestNodeThatCannotStart(t *testing.T) {
+	c := small(t, Pairs)
+	c.ServeArgs = []string{"--partitions=1000000"}
+	if _, err := Run(harness.Context(t), c); err == nil || !strings.Contains(err.Error(), "partitions") {
+		t.Errorf("%v", err)
 	}
 }
