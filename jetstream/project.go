@@ -88,12 +88,12 @@ func (p *projector) run(ctx context.Context) {
 			return
 		case <-again.C:
 		}
-		rec, err := p.s.surveyPartition(ctx, p.partition, false)
+		recovered, err := p.s.survey(ctx, false, p.partition)
 		if err != nil {
 			p.s.log.Error("a projector can't survey its streams", "partition", p.partition, "error", err)
 			continue
 		}
-		p.rec = rec
+		p.rec = recovered[p.partition]
 	}
 }
 

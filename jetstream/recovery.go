@@ -58,20 +58,34 @@ func (r *recovery) hasQueue(u chat.UserID, log uint64) bool {
 // replaying tells whether log lies in what is applied again.
 func (r *recovery) replaying(log uint64) bool { return log <= r.horizon }
 
-// survey finds out for every partition where to begin and what survived.
-func (s *Store) survey(ctx context.Context) ([]*recovery, error) {
-	recovered := make([]*recovery, s.o.Partitions)
-	for p := range recovered {
-		r, err := s.surveyPartition(ctx, p, s.o.Clean)
+// survey finds out, for the given partitions, where to begin and what survived.
+func (s *Store) survey(ctx context.Context, clean bool, partitions ...int) (map[int]*recovery, error) {
+	recovered := make(map[int]*recovery)
+	unsure := make(map[int]*recovery)
+	for _, p := range partitions {
+		r, err := s.surveyLog(ctx, p, clean)
 		if err != nil {
 			return nil, fmt.Errorf("survey of partition %d: %w", p, err)
 		}
-		recovered[p] = r
+		if recovered[p] = r; r.complete < r.horizon && r.base.Log < r.horizon {
+			unsure[p] = r
+		}
+	}
+	for p, r := range unsure {
+		if err := s.surveyHistory(ctx, p, r); err != nil {
+			return nil, err
+		}
+	}
+	for q := range s.o.Partitions {
+		if err := s.surveyQueues(ctx, q, unsure); err != nil {
+			return nil, err
+		}
 	}
 	return recovered, nil
 }
 
-func (s *Store) surveyPartition(ctx context.Context, p int, clean bool) (*recovery, error) {
+// surveyLog chooses where a partition begins.
+func (s *Store) surveyLog(ctx context.Context, p int, clean bool) (*recovery, error) {
 	first, last, err := s.bounds(ctx, numbered(streamLog, p))
 	if err != nil {
 		return nil, err
@@ -83,12 +97,13 @@ func (s *Store) surveyPartition(ctx context.Context, p int, clean bool) (*recove
 	r := &recovery{horizon: last, base: chooseBase(kept, first, s.o.Partitions), history: map[string]uint64{}, queues: map[chat.UserID]uint64{}}
 	if clean && len(kept) > 0 && kept[len(kept)-1].Log == last {
 		r.complete = last
-		return r, nil
 	}
-	if last == r.base.Log {
-		return r, nil
-	}
-	err = s.scan(ctx, numbered(streamHistory, p), r.base.History+1, func(m stored) error {
+	return r, nil
+}
+
+// surveyHistory finds what survived of a partition's history.
+func (s *Store) surveyHistory(ctx context.Context, p int, r *recovery) error {
+	return s.scan(ctx, numbered(streamHistory, p), r.base.History+1, func(m stored) error {
 		var head struct {
 			Upto uint64 `cbor:"1,keyasint"`
 		}
@@ -98,30 +113,33 @@ func (s *Store) surveyPartition(ctx context.Context, p int, clean bool) (*recove
 		r.history[m.Subject] = max(r.history[m.Subject], head.Upto)
 		return nil
 	})
-	if err != nil {
-		return nil, err
+}
+
+// surveyQueues finds what survived of every partition's events in SYNC-q, which
+// they all write to, in one pass.
+func (s *Store) surveyQueues(ctx context.Context, q int, unsure map[int]*recovery) error {
+	if len(unsure) == 0 {
+		return nil
 	}
-	for q := range s.o.Partitions {
-		skip := len(subjectSync(q, ""))
-		err := s.scan(ctx, numbered(streamSync, q), r.base.Sync[q]+1, func(m stored) error {
-			var head struct {
-				Upto      uint64 `cbor:"1,keyasint"`
-				Partition int    `cbor:"2,keyasint"`
-			}
-			if err := decode(m.Data, &head); err != nil {
-				return err
-			}
-			if head.Partition == p {
-				u := chat.UserID(m.Subject[skip:])
-				r.queues[u] = max(r.queues[u], head.Upto)
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
+	from := ^uint64(0)
+	for _, r := range unsure {
+		from = min(from, r.base.Sync[q]+1)
+	}
+	skip := len(subjectSync(q, ""))
+	return s.scan(ctx, numbered(streamSync, q), from, func(m stored) error {
+		var head struct {
+			Upto      uint64 `cbor:"1,keyasint"`
+			Partition int    `cbor:"2,keyasint"`
 		}
-	}
-	return r, nil
+		if err := decode(m.Data, &head); err != nil {
+			return err
+		}
+		if r := unsure[head.Partition]; r != nil {
+			u := chat.UserID(m.Subject[skip:])
+			r.queues[u] = max(r.queues[u], head.Upto)
+		}
+		return nil
+	})
 }
 
 // chooseBase picks the newest checkpoint that lies reachBack before the last

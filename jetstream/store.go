@@ -110,7 +110,11 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if err = s.openEpochs(ctx); err != nil {
 		return nil, err
 	}
-	recovered, err := s.survey(ctx)
+	partitions := make([]int, o.Partitions)
+	for p := range partitions {
+		partitions[p] = p
+	}
+	recovered, err := s.survey(ctx, o.Clean, partitions...)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +147,7 @@ func (s *Store) newPublisher(name string) (*publisher, error) {
 
 // start launches tellers before projectors, so that everything is told, and
 // committers last.
-func (s *Store) start(recovered []*recovery) error {
+func (s *Store) start(recovered map[int]*recovery) error {
 	if _, err := s.control.Subscribe(subjectResult(s.origin), s.handleResults); err != nil {
 		return err
 	}
