@@ -205,3 +205,28 @@ func TestListenerIsCapped(t *testing.T) {
 		}
 	})
 }
+
+// A killed node's lock is given up a moment later; the next one waits for it.
+func TestAQuickRestartWaitsForTheLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	dying, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lock(dying); err != nil {
+		t.Fatal(err)
+	}
+	next, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	locked := make(chan error, 1)
+	go func() { locked <- lock(next) }()
+	if err := dying.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-locked; err != nil {
+		t.Errorf("the lock was refused: %v", err)
+	}
+}

@@ -6,11 +6,28 @@ import (
 	"errors"
 	"os"
 	"syscall"
+	"time"
 )
 
-// lock takes f for this process, at once or not at all. The system gives it up
-// when the process ends, however it ends.
-func lock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
+// lock takes f for this process. The system gives it up when the process ends,
+// however it ends; but a killed process holds its locks, and its ports, until
+// the kernel is through with it, so a supervisor's quick restart waits for that
+// a moment before it is refused.
+func lock(f *os.File) error {
+	deadline := time.Now().Add(lockPatience)
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil || !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(lockPause)
+	}
+}
+
+const (
+	lockPatience = 3 * time.Second
+	lockPause    = 25 * time.Millisecond
+)
 
 // freeBytes is what may still be written to the disk of path.
 func freeBytes(path string) (int64, error) {
