@@ -24,6 +24,7 @@ type committer struct {
 
 	mu     sync.Mutex
 	queue  []*chat.Command
+	bytes  int
 	closed bool
 	wake   chan struct{} // holds one token when queue is not empty
 }
@@ -32,9 +33,13 @@ const (
 	// batchCommands and batchBytes bound a batch; the rest waits for the next.
 	batchCommands = 512
 	batchBytes    = 192 << 10
-	// queueCommands bounds what waits for a partition's disk: beyond it Submit
-	// answers unavailable. 8,192 chat messages are about 4 MB.
+	// queueCommands and queueBytes bound what waits for a partition's disk, and
+	// answersMost what waits for its answer, in the log or before it: beyond any of
+	// them Submit answers unavailable. A slow projection so reaches the sockets,
+	// and never the memory. 8,192 ordinary chat messages are about 4 MB.
 	queueCommands = 8192
+	queueBytes    = 16 << 20
+	answersMost   = 64 << 10
 	// commitPatience is how long a batch is tried again under its id.
 	commitPatience = 15 * time.Second
 	// answerPatience is how long a command waits for its result in all.
@@ -54,10 +59,11 @@ func (k *committer) add(c *chat.Command) error {
 	if k.closed {
 		return chat.Unavailable("the node is stopping", time.Second)
 	}
-	if len(k.queue) >= queueCommands {
+	if len(k.queue) >= queueCommands || k.bytes >= queueBytes {
 		return errBusy
 	}
 	k.queue = append(k.queue, c)
+	k.bytes += sizeOf(c)
 	select {
 	case k.wake <- struct{}{}:
 	default:
@@ -80,6 +86,7 @@ func (k *committer) take() []chat.Command {
 	commands := make([]chat.Command, n)
 	for i, c := range k.queue[:n] {
 		commands[i] = *c
+		k.bytes -= sizeOf(c)
 		k.queue[i] = nil
 	}
 	k.queue = k.queue[n:]
@@ -155,7 +162,7 @@ func (k *committer) close() {
 	k.mu.Lock()
 	k.closed = true
 	queue := k.queue
-	k.queue = nil
+	k.queue, k.bytes = nil, 0
 	k.mu.Unlock()
 	for _, c := range queue {
 		k.s.answers.resolve(c.ID, chat.Result{}, chat.Unavailable("the node is stopping", time.Second))
@@ -175,10 +182,14 @@ type waiting struct {
 
 func newAnswers() *answers { return &answers{waiting: make(map[chat.MessageID]waiting)} }
 
-func (a *answers) expect(id chat.MessageID, done func(chat.Result, error)) {
+func (a *answers) expect(id chat.MessageID, done func(chat.Result, error)) error {
 	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.waiting) >= answersMost {
+		return errBusy
+	}
 	a.waiting[id] = waiting{done, time.Now()}
-	a.mu.Unlock()
+	return nil
 }
 
 // forget drops id; false if it has been answered already.
@@ -216,12 +227,6 @@ func (a *answers) expire(before time.Time, err error) {
 	}
 }
 
-func (a *answers) len() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.waiting)
-}
-
 // commandLog is the chat.AsyncLog of a Store.
 type commandLog struct{ s *Store }
 
@@ -230,7 +235,9 @@ func (l commandLog) Submit(c *chat.Command, done func(chat.Result, error)) error
 	if c.ID == 0 || c.At == 0 {
 		panic("jetstream: a command needs an id and a time")
 	}
-	l.s.answers.expect(c.ID, done)
+	if err := l.s.answers.expect(c.ID, done); err != nil {
+		return err
+	}
 	if err := l.s.committers[l.s.partitionOfCommand(c)].add(c); err != nil {
 		l.s.answers.forget(c.ID)
 		return err

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"natter/chat"
 )
@@ -117,7 +118,7 @@ func TestDurableBeforeAck(t *testing.T) {
 }
 
 func checkCrashed(t *testing.T, dir string, acked map[chat.RoomID]map[string]chat.Seq, group chat.RoomID, people []chat.UserID) {
-	h := &house{t: t, dir: dir}
+	h := &house{t: t, dir: dir, retention: time.Hour}
 	h.ids.Store(1 << 60)
 	h.start(false)
 	total := 0

@@ -21,11 +21,13 @@ type house struct {
 	store *Store
 	ids   atomic.Uint64
 	fault fault
+	// retention of the queues
+	retention time.Duration
 }
 
 func open(t *testing.T) *house {
 	t.Helper()
-	h := &house{t: t, dir: t.TempDir()}
+	h := &house{t: t, dir: t.TempDir(), retention: 24 * time.Hour}
 	h.ids.Store(uint64(time.Now().UnixMilli()-int64(chat.SnowflakeEpoch)) << 22)
 	h.start(false)
 	return h
@@ -37,7 +39,7 @@ func (h *house) start(clean bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	store, err := Open(ctx, Options{Connect: h.nats.Connect, Partitions: 4, Node: "n1", Clean: clean, Replicas: 1,
-		QueueRetention: 24 * time.Hour, Log: slog.New(slog.NewTextHandler(testWriter{h.t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		QueueRetention: h.retention, Log: slog.New(slog.NewTextHandler(testWriter{h.t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Fatal: func(err error) { h.t.Error(err) }, fault: h.fault})
 	if err != nil {
 		h.t.Fatal(err)
