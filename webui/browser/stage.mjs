@@ -8,7 +8,8 @@ import { Server } from './server.mjs';
 export function stage() {
   const it = { server: undefined, browser: undefined, devices: [] };
   before(async () => {
-    [it.server, it.browser] = await Promise.all([Server.start(), launch()]);
+    it.server = await Server.start();
+    it.browser = await launch();
   });
   after(async () => {
     await it.browser?.close();

@@ -29,8 +29,10 @@ export function makeCalls(engine: Engine, roster: Roster): Calls {
     engine.outbox.flush();
   }
 
+  /** The room's id, once the tabs have been told of the room. */
   async function enterRoom(room: Room): Promise<string> {
     if (!engine.world?.rooms.has(room.id)) await roster.learnRooms([room.id], room);
+    await engine.serial(async () => {});
     return room.id;
   }
 
