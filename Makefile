@@ -37,12 +37,16 @@ build: web ## build ./natter with the web app in it
 web: webui/dist/index.html ## build the web app, if its sources changed
 
 webui/dist/index.html: webui/node_modules/.package-lock.json $(WEB_SOURCES)
-	cd webui && $(NPM) run --silent build
+	cd webui && $(NPM) run --silent build -- --logLevel warn
 	@touch $@
 
-# npm writes this file last, so it is as old as the installation.
+# npm writes this file last, so it is as old as the installation. A lock that was
+# written where the registry lacks some systems' optional packages lacks them too,
+# and npm ci refuses it; npm install takes the same versions and fills them in.
 webui/node_modules/.package-lock.json: webui/package-lock.json | need-node
-	cd webui && $(NPM) ci --no-audit --no-fund
+	@cd webui && echo "npm ci" && { $(NPM) ci --no-audit --no-fund >.npm-ci.log 2>&1 || \
+		{ grep -q 'from lock file' .npm-ci.log && echo "npm install: the lock lacks optional packages" && $(NPM) install --no-save --no-audit --no-fund; } || \
+		{ cat .npm-ci.log >&2; rm -f .npm-ci.log; exit 1; }; }; rm -f .npm-ci.log
 	@touch $@
 
 .PHONY: need-go need-node
