@@ -28,7 +28,11 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	harness.Cleanup()
 	if code == 0 {
-		if err := goleak.Find(); err != nil {
+		if err := goleak.Find(
+			// fasthttp keeps these for the life of the process.
+			goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+			goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		); err != nil {
 			println(err.Error())
 			code = 1
 		}
