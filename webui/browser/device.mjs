@@ -3,6 +3,7 @@ import { chromium } from 'playwright-core';
 import { until } from './until.mjs';
 
 const EXECUTABLE = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const STATES = ['', 'sending', 'sent', 'delivered', 'read'];
 export const PASSWORD = 'correct horse 42';
 
 export function launch() {
@@ -114,10 +115,14 @@ export class Device {
     );
   }
 
-  /** The receipt beside one's own message: sending, sent, delivered or read. */
-  state(text, state) {
+  /** The receipt beside one's own message has come this far, or further. */
+  async state(text, state) {
     const message = this.page.getByTestId('own-message').filter({ hasText: text }).last();
-    return message.locator(`[data-testid="state"][data-state="${state}"]`).waitFor();
+    const receipt = message.getByTestId('state');
+    await until(`"${text}" is ${state}`, async () => {
+      const now = await receipt.getAttribute('data-state', { timeout: 1000 }).catch(() => '');
+      return STATES.indexOf(now) >= STATES.indexOf(state);
+    });
   }
 
   async close() {
