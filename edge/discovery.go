@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -90,8 +91,22 @@ func (e *Edge) serveAsyncAPI(c *fiber.Ctx) error {
 	return c.Send(asyncAPI)
 }
 
-// document is the OpenAPI document, made once.
+// document is the OpenAPI document, made once. Requests hold what they say and
+// nothing else; answers may get further fields, which clients ignore.
 func (e *Edge) document() []byte {
+	requests := map[string]bool{}
+	for _, item := range e.api.OpenAPI().Paths {
+		for _, op := range []*huma.Operation{item.Post, item.Put, item.Patch} {
+			if op != nil && op.RequestBody != nil {
+				requests[strings.TrimPrefix(op.RequestBody.Content["application/json"].Schema.Ref, schemaPrefix)] = true
+			}
+		}
+	}
+	for name, schema := range e.api.OpenAPI().Components.Schemas.Map() {
+		if schema.AdditionalProperties == false && !requests[name] {
+			schema.AdditionalProperties = true
+		}
+	}
 	doc, err := json.Marshal(e.api.OpenAPI())
 	if err != nil {
 		panic("edge: the OpenAPI document is no JSON: " + err.Error())

@@ -168,6 +168,11 @@ func TestTheOpenAPIDocument(t *testing.T) {
 			t.Errorf("%s is huma's", name)
 		}
 	}
+	for name, strict := range map[string]any{"PostMessage": false, "Message": true, "Problem": true} {
+		if got := doc.Components.Schemas[name].AdditionalProperties; got != strict {
+			t.Errorf("%s: additionalProperties is %v", name, got)
+		}
+	}
 	if created := doc.Components.Schemas["Message"].Properties["created_at"]; created.Type != "string" {
 		t.Errorf("created_at is %v", created.Type)
 	}

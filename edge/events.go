@@ -21,6 +21,9 @@ type encoder struct {
 	next  int
 }
 
+// messageOverhead is about what a message's event has beside its text.
+const messageOverhead = 320
+
 // freshMessages bounds the cache: a busy second's messages, about 1 MB.
 const freshMessages = 2048
 
@@ -84,7 +87,7 @@ func (c *encoder) message(ev *chat.Event) []byte {
 		}
 	}
 	w := wireMessage(ev.Room, m)
-	json := wire.Marshal(&wire.Event{Type: ev.Type, Message: &w})
+	json := wire.AppendMessageEvent(make([]byte, 0, len(m.Text)+messageOverhead), ev.Type, &w)
 	if cached {
 		c.keep(m.ID, json)
 	}

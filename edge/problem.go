@@ -42,9 +42,11 @@ func (e *Edge) problem(r *request, err error) *problem {
 	return &problem{*wire.NewProblem(chat.ProblemOf(err), e.Now(), r.id)}
 }
 
-// huma makes its own errors through this package variable. Ours never let it
-// get so far, except for its document, which takes the type from here.
+// huma is set up by package variables. It makes its own errors through NewError;
+// ours never let it get so far, except for its document, which takes the type
+// from here. And our lists are lists, never null.
 func init() {
+	huma.DefaultArrayNullable = false
 	huma.NewError = func(status int, _ string, _ ...error) huma.StatusError {
 		return &problem{*wire.NewProblem(fromStatus(status), time.Time{}, "")}
 	}

@@ -122,7 +122,7 @@ func (e *Edge) humaConfig() huma.Config {
 				"What passes over the WebSocket is described at /v1/asyncapi.json.",
 				License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}},
 			Components: &huma.Components{
-				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				Schemas: huma.NewMapRegistry(schemaPrefix, huma.DefaultSchemaNamer),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
 					"bearer": {Type: "http", Scheme: "bearer", Description: "the access_token of a session"},
 					"cookie": {Type: "apiKey", In: "cookie", Name: cookieName, Description: "for browsers; writes also need X-Natter: 1"},
@@ -145,6 +145,8 @@ func queryNames(t reflect.Type) map[string]bool {
 	}
 	return names
 }
+
+const schemaPrefix = "#/components/schemas/"
 
 // The answers that have no body, and those that do.
 type (

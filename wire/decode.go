@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"sync"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -52,22 +54,26 @@ func unmarshal(data []byte, into any) error {
 // DecodeClient reads a frame of a client. Its error is a *chat.Problem; ref is
 // the frame's ref wherever it could be read, for the answer to carry.
 func DecodeClient(data []byte) (f Frame, ref string, err error) {
-	head, err := peek(data)
+	h, err := peek(data)
 	if err != nil {
-		return nil, head.ref, err
+		return nil, h.ref, err
 	}
-	if head.op == "" {
-		return nil, head.ref, chat.Invalid("op", "must be given")
+	if h.whole {
+		h.send.Ref = h.ref
+		return h.send, h.ref, nil
 	}
-	empty, ok := clientFrames[Op(head.op)]
+	if h.op == "" {
+		return nil, h.ref, chat.Invalid("op", "must be given")
+	}
+	empty, ok := clientFrames[Op(h.op)]
 	if !ok {
-		return nil, head.ref, chat.Invalid("op", "is none this server knows")
+		return nil, h.ref, chat.Invalid("op", "is none this server knows")
 	}
 	f = empty()
 	if err := unmarshal(data, f); err != nil {
-		return nil, head.ref, err
+		return nil, h.ref, err
 	}
-	return f, head.ref, nil
+	return f, h.ref, nil
 }
 
 // DecodeServer reads a frame of a server. Fields it does not know are ignored;
@@ -94,17 +100,34 @@ func DecodeServer(data []byte) (Frame, error) {
 func Parse(data []byte, into any) error { return json.Unmarshal(data, into) }
 
 // head is what is known of a frame before its type is.
-type head struct{ op, ref string }
+type head struct {
+	op, ref string
+	// send is the frame itself if it is a send whose op came first, the frame
+	// there is most of: it needs no second reading when it is whole.
+	send  *Send
+	whole bool
+}
+
+// walker is a decoder with what it reads from, to be used again.
+type walker struct {
+	*jsontext.Decoder
+	buf bytes.Buffer
+}
+
+var walkers = sync.Pool{New: func() any { return &walker{Decoder: new(jsontext.Decoder)} }}
 
 // peek walks over data once: it must be one object, not too deep, whose members
 // are not null. It reads op and ref on the way; when it fails half-way, head
 // holds what stood before.
-func peek(data []byte) (head, error) {
-	var h head
+func peek(data []byte) (h head, err error) {
 	if tooDeep(data) {
 		return h, chat.Invalid(deepField(data), fmt.Sprintf("must not nest deeper than %d", MaxDepth))
 	}
-	d := jsontext.NewDecoder(bytes.NewBuffer(data))
+	d, _ := walkers.Get().(*walker)
+	defer walkers.Put(d)
+	d.buf = *bytes.NewBuffer(data)
+	d.Reset(&d.buf)
+	defer func() { d.buf = bytes.Buffer{} }() // data is the caller's
 	switch d.PeekKind() {
 	case '{':
 	case 0: // nothing, or nonsense
@@ -118,38 +141,107 @@ func peek(data []byte) (head, error) {
 		return h, problemOf(err)
 	}
 	for d.PeekKind() != '}' {
-		name, err := d.ReadToken()
+		name, err := d.ReadValue()
 		if err != nil {
 			return h, problemOf(err)
 		}
-		field := name.String()
-		switch kind := d.PeekKind(); {
-		case kind == 'n':
-			return h, chat.Invalid(field, errNull.Error())
-		case kind == '"' && (field == "op" || field == "ref"):
-			text, err := d.ReadToken()
-			if err != nil {
-				return h, problemOf(err)
-			}
-			if s := text.String(); field == "op" {
-				h.op = s
-			} else if len(s) <= MaxRefBytes {
-				h.ref = s
-			} else {
-				return h, chat.TooLarge("ref", fmt.Sprintf("must be at most %d bytes", MaxRefBytes), MaxRefBytes)
-			}
-		default:
-			if err := d.SkipValue(); err != nil {
-				return h, problemOf(err)
-			}
+		if err := h.member(d.Decoder, fieldName(name)); err != nil {
+			return h, err
 		}
 	}
+	if h.send != nil {
+		_, _ = d.ReadToken() // the closing brace
+		_, err := d.ReadToken()
+		h.whole = err == io.EOF //nolint:errorlint // this one comes bare
+	}
 	return h, nil
+}
+
+// fieldName is what stands between the quotes; without allocating for the names
+// of ours.
+func fieldName(quoted jsontext.Value) string {
+	switch string(quoted) {
+	case `"op"`:
+		return "op"
+	case `"ref"`:
+		return "ref"
+	case `"room_id"`:
+		return "room_id"
+	case `"client_id"`:
+		return "client_id"
+	case `"text"`:
+		return "text"
+	}
+	name, _ := jsontext.AppendUnquote(nil, quoted) // the decoder has checked it
+	return string(name)
+}
+
+// member reads the value of one member.
+func (h *head) member(d *jsontext.Decoder, field string) error {
+	kind := d.PeekKind()
+	if kind == 'n' {
+		return chat.Invalid(field, errNull.Error())
+	}
+	to := h.target(field)
+	if kind != '"' || to == nil {
+		if h.send != nil {
+			h.send = nil // not a plain one: it is read again
+		}
+		if err := d.SkipValue(); err != nil {
+			return problemOf(err)
+		}
+		return nil
+	}
+	quoted, err := d.ReadValue()
+	if err != nil {
+		return problemOf(err)
+	}
+	text := unquote(quoted)
+	if field == "ref" && len(text) > MaxRefBytes {
+		return chat.TooLarge("ref", fmt.Sprintf("must be at most %d bytes", MaxRefBytes), MaxRefBytes)
+	}
+	*to = text
+	if field == "op" && text == string(OpSend) {
+		h.send = &Send{Op: OpSend}
+	}
+	return nil
+}
+
+// target is where the text of a field goes; nil for a field to be skipped now.
+func (h *head) target(field string) *string {
+	switch {
+	case field == "op":
+		return &h.op
+	case field == "ref":
+		return &h.ref
+	case h.send == nil:
+		return nil
+	case field == "room_id":
+		return &h.send.RoomID
+	case field == "client_id":
+		return &h.send.ClientID
+	case field == "text":
+		return &h.send.Text
+	}
+	return nil
+}
+
+// unquote is a JSON string the decoder has checked.
+func unquote(quoted jsontext.Value) string {
+	inner := quoted[1 : len(quoted)-1]
+	if bytes.IndexByte(inner, '\\') < 0 {
+		return string(inner)
+	}
+	text, _ := jsontext.AppendUnquote(nil, quoted)
+	return string(text)
 }
 
 // tooDeep counts brackets outside strings. It runs before the real decoder,
 // which recurses, and doesn't care whether the rest is JSON.
 func tooDeep(data []byte) bool {
+	if bytes.Count(data, []byte{'{'})+bytes.Count(data, []byte{'['}) <= MaxDepth {
+		return false // even if all of them were open at once
+	}
 	depth, quoted := 0, false
 	for i := 0; i < len(data); i++ {
 		switch c := data[i]; {

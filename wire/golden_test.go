@@ -171,6 +171,9 @@ func TestAppendersWriteWhatEncodeWrites(t *testing.T) {
 	if size != len(got) {
 		t.Errorf("Size is %d, the frame has %d", size, len(got))
 	}
+	for _, m := range []wire.Message{hidden, text, system, {}, {Text: "a\xffb", Kind: "\"", Reactions: []wire.Reaction{{}}, System: &wire.System{}}} {
+		check(wire.AppendMessageEvent(nil, chat.EventEdited, &m), wire.Marshal(&wire.Event{Type: chat.EventEdited, Message: &m}))
+	}
 	for _, ref := range []string{"", "7", "\"\\\n안"} {
 		check(wire.AppendSent(nil, ref, 9, 3, chat.Millis(noon)), wire.Encode(&wire.Sent{Ref: ref, MessageID: 9, Seq: 3, CreatedAt: noon}))
 	}
