@@ -64,7 +64,7 @@ func (s *session) hello(f *wire.Hello, ref string) error {
 	s.e.roster.enter(s, profile.Visibility)
 	s.undo(func() { s.e.roster.leave(s) })
 	if f.Token != "" {
-		s.expireAt(who.Expires.Add(expiryGrace))
+		s.expireAt(who.Expires.Add(s.e.expiryGrace))
 	}
 	s.start(s.catchUp)
 	return nil

@@ -54,7 +54,7 @@ type Options struct {
 	Registry prometheus.Registerer // nil: no metrics
 
 	// For tests of this package; the defaults are the constants of their names.
-	helloWithin, writeWithin, linger time.Duration
+	helloWithin, writeWithin, linger, expiryGrace time.Duration
 }
 
 // The bounds of a socket and of a request.
@@ -101,6 +101,7 @@ func (o *Options) fill() error {
 	o.helloWithin = cmp.Or(o.helloWithin, helloWithin)
 	o.writeWithin = cmp.Or(o.writeWithin, writeWithin)
 	o.linger = cmp.Or(o.linger, linger)
+	o.expiryGrace = cmp.Or(o.expiryGrace, expiryGrace)
 	for _, origin := range append([]string{o.PublicURL}, o.Origins...) {
 		if origin == "" {
 			continue

@@ -34,6 +34,7 @@ func (e *Edge) outer(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 				e.refuse(c, errors.New("panic"))
 			}
 			e.metrics.answered(r, string(c.Method()), c.Response.StatusCode(), e.Now())
+			e.logAnswer(c, r)
 		}()
 		if p := faultyFraming(c); p != nil {
 			c.SetConnectionClose()
@@ -146,6 +147,16 @@ func fromStatus(status int) *chat.Problem {
 		return chat.ProblemOf(errors.New(strconv.Itoa(status)))
 	}
 	return chat.Invalid("", "is not a well-formed request")
+}
+
+// logAnswer is the access log, at debug: no query, no header, no body in it.
+func (e *Edge) logAnswer(c *fasthttp.RequestCtx, r *request) {
+	if !e.Logger.Enabled(e.life, slog.LevelDebug) {
+		return
+	}
+	e.Logger.LogAttrs(e.life, slog.LevelDebug, "answered", slog.String("request", r.id), slog.String("method", string(c.Method())),
+		slog.String("route", r.route), slog.Int("status", c.Response.StatusCode()), slog.String("addr", r.addr.String()),
+		slog.String("user", string(r.who.User)), slog.Duration("took", e.Now().Sub(r.began)))
 }
 
 func (e *Edge) logRefusal(r *request, err error) {

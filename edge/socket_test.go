@@ -65,18 +65,18 @@ func TestTokensOfHello(t *testing.T) {
 	mina.call("GET", "/v1/me", nil).refused(401, chat.KindUnauthenticated, "")
 }
 
-// TestATokenExpiresDuringASocket: the socket ends with it.
+// TestATokenExpiresDuringASocket: the socket ends with it, after a grace; one
+// that the cookie opened goes on.
 func TestATokenExpiresDuringASocket(t *testing.T) {
-	h := open(t)
+	h := open(t, func(o *Options) { o.expiryGrace = time.Millisecond })
 	mina := h.person("mina")
-	h.ahead.Store(int64(15*time.Minute - expiryGrace/2)) // hello comes in time, the grace is nearly over
-	s := h.dial()
-	s.send(&wire.Hello{Token: mina.AccessToken})
-	next[*wire.Welcome](s)
-	h.ahead.Store(int64(15*time.Minute + expiryGrace - 100*time.Millisecond))
-	late := h.dial()
-	late.send(&wire.Hello{Token: mina.AccessToken})
-	late.closed(wire.CloseUnauthenticated)
+	h.ahead.Store(int64(15*time.Minute - 2*time.Second)) // the token has at most two seconds left
+	s := mina.connect()
+	browser := h.dial("Origin", "http://"+h.addr, "Cookie", cookieName+"="+mina.cookie.Value)
+	browser.send(&wire.Hello{})
+	next[*wire.Welcome](browser)
+	s.closed(wire.CloseUnauthenticated)
+	browser.alive()
 }
 
 // TestHelloInTime: a socket that says nothing is closed.

@@ -24,10 +24,7 @@ func (e *Edge) upgrade(c *fiber.Ctx) error {
 		return e.refused(c, err)
 	}
 	s := newSession(e, e.browserCookie(raw))
-	// What the library would copy and keep for the life of the socket: nothing
-	// of it is needed, and some of it is secret.
-	raw.Request.Header.DelAllCookies()
-	raw.Request.Header.Del("Authorization")
+	strip(raw)
 	return contrib.New(s.serve, contrib.Config{
 		Subprotocols:    []string{subprotocol},
 		ReadBufferSize:  2048,
@@ -38,6 +35,27 @@ func (e *Edge) upgrade(c *fiber.Ctx) error {
 }
 
 var writeBuffers sync.Pool
+
+// handshake are the headers the upgrade needs.
+var handshake = map[string]bool{
+	"Host": true, "Connection": true, "Upgrade": true,
+	"Sec-Websocket-Version": true, "Sec-Websocket-Key": true, "Sec-Websocket-Protocol": true,
+}
+
+// strip removes what the library would copy and keep for the life of the
+// socket: nothing of it is needed, and some of it is secret.
+func strip(c *fasthttp.RequestCtx) {
+	c.Request.Header.DelAllCookies()
+	var names []string
+	for name := range c.Request.Header.All() {
+		if !handshake[string(name)] {
+			names = append(names, string(name))
+		}
+	}
+	for _, name := range names {
+		c.Request.Header.Del(name)
+	}
+}
 
 func (e *Edge) mayUpgrade(c *fasthttp.RequestCtx) error {
 	req := rawRequest(c)
