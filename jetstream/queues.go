@@ -1,14 +1,13 @@
 package jetstream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"sync"
 	"time"
-
-	"github.com/fxamacker/cbor/v2"
 
 	"natter/chat"
 )
@@ -147,7 +146,7 @@ const eventSlots = 512
 
 func newEventCache() *eventCache { return &eventCache{seed: maphash.MakeSeed()} }
 
-func (c *eventCache) decode(raw cbor.RawMessage) (*chat.Event, error) {
+func (c *eventCache) decode(raw []byte) (*chat.Event, error) {
 	slot := &c.slots[maphash.Bytes(c.seed, raw)%eventSlots]
 	slot.mu.Lock()
 	if string(slot.raw) == string(raw) && slot.event != nil {
@@ -164,7 +163,7 @@ func (c *eventCache) decode(raw cbor.RawMessage) (*chat.Event, error) {
 		event.Message.Room = event.Room
 	}
 	slot.mu.Lock()
-	slot.raw, slot.event = raw, event
+	slot.raw, slot.event = bytes.Clone(raw), event // not the whole entry
 	slot.mu.Unlock()
 	return event, nil
 }

@@ -1,6 +1,8 @@
 package jetstream
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 
 	"github.com/fxamacker/cbor/v2"
@@ -9,7 +11,8 @@ import (
 )
 
 // The stored records. Each is one version byte and a CBOR map with small
-// integer keys (RFC 8949); testdata/ freezes the first version. Upto is the log
+// integer keys (RFC 8949), but for queueEntry; testdata/ freezes the first
+// version. Upto is the log
 // sequence up to which the record's subject is complete: recovery writes
 // nothing at or below it again.
 
@@ -52,11 +55,51 @@ type markRecord struct {
 }
 
 // queueEntry is a message of sync.<q>.<user>: a user's events of one take of
-// partition P. Events are encoded once for all their receivers.
+// partition Partition. It is the one record that is written and read for every
+// receiver, so it isn't CBOR itself but a frame around events that were encoded
+// once for all of them, and reading it copies nothing:
+//
+//	version | upto | partition | events… each as length | CBOR
+//
+// All numbers but the version byte are unsigned varints.
 type queueEntry struct {
-	Upto      uint64            `cbor:"1,keyasint"`
-	Partition int               `cbor:"2,keyasint"`
-	Events    []cbor.RawMessage `cbor:"3,keyasint"`
+	Upto      uint64
+	Partition int
+	Events    [][]byte
+}
+
+func (e *queueEntry) append(b []byte) []byte {
+	b = append(b, storedVersion)
+	b = binary.AppendUvarint(b, e.Upto)
+	b = binary.AppendUvarint(b, uint64(e.Partition))
+	for _, event := range e.Events {
+		b = binary.AppendUvarint(b, uint64(len(event)))
+		b = append(b, event...)
+	}
+	return b
+}
+
+// parse reads an entry; its events are slices of data. Without events only the
+// head is read.
+func (e *queueEntry) parse(data []byte, events bool) error {
+	if len(data) == 0 || data[0] != storedVersion {
+		return versionError(data, e)
+	}
+	upto, n := binary.Uvarint(data[1:])
+	partition, m := binary.Uvarint(data[1+max(n, 0):])
+	if n <= 0 || m <= 0 || partition > 1<<16 {
+		return fmt.Errorf("decode %T: its head is cut short", e)
+	}
+	e.Upto, e.Partition = upto, int(partition)
+	for data = data[1+n+m:]; events && len(data) > 0; {
+		size, n := binary.Uvarint(data)
+		if n <= 0 || size > uint64(len(data)-n) {
+			return fmt.Errorf("decode %T: an event is cut short", e)
+		}
+		e.Events = append(e.Events, data[n:n+int(size):n+int(size)])
+		data = data[n+int(size):]
+	}
+	return nil
 }
 
 // checkpoint is a message of checkpoint.<p>: every write of the log up to Log
@@ -90,7 +133,7 @@ type refusal struct {
 }
 
 var (
-	encoding = must(cbor.EncOptions{Sort: cbor.SortNone}.EncMode())
+	encoding = must(cbor.EncOptions{Sort: cbor.SortNone}.UserBufferEncMode())
 	decoding = must(cbor.DecOptions{
 		DupMapKey: cbor.DupMapKeyEnforcedAPF, MaxNestedLevels: 16,
 		MaxArrayElements: 1 << 16, MaxMapPairs: 1 << 10, IndefLength: cbor.IndefLengthForbidden,
@@ -105,29 +148,44 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+// appendRecord appends the stored form of a record to b.
+func appendRecord(b *bytes.Buffer, record any) error {
+	if entry, ok := record.(*queueEntry); ok {
+		b.Write(entry.append(b.AvailableBuffer()))
+		return nil
+	}
+	b.WriteByte(storedVersion)
+	if err := encoding.MarshalToBuffer(record, b); err != nil {
+		return fmt.Errorf("encode %T: %w", record, err)
+	}
+	return nil
+}
+
 // encode makes the stored form of a record.
 func encode(record any) ([]byte, error) {
-	body, err := encoding.Marshal(record)
-	if err != nil {
-		return nil, fmt.Errorf("encode %T: %w", record, err)
-	}
-	out := make([]byte, 1+len(body))
-	out[0] = storedVersion
-	copy(out[1:], body)
-	return out, nil
+	var b bytes.Buffer
+	err := appendRecord(&b, record)
+	return b.Bytes(), err
 }
 
 // decode reads a stored record. Data of another version is an error that says
 // so: a newer natter wrote it.
 func decode(data []byte, record any) error {
-	if len(data) == 0 {
-		return fmt.Errorf("decode %T: it is empty", record)
+	if entry, ok := record.(*queueEntry); ok {
+		return entry.parse(data, true)
 	}
-	if data[0] != storedVersion {
-		return fmt.Errorf("decode %T: format version %d, this natter knows %d", record, data[0], storedVersion)
+	if len(data) == 0 || data[0] != storedVersion {
+		return versionError(data, record)
 	}
 	if err := decoding.Unmarshal(data[1:], record); err != nil {
 		return fmt.Errorf("decode %T: %w", record, err)
 	}
 	return nil
+}
+
+func versionError(data []byte, record any) error {
+	if len(data) == 0 {
+		return fmt.Errorf("decode %T: it is empty", record)
+	}
+	return fmt.Errorf("decode %T: format version %d, this natter knows %d", record, data[0], storedVersion)
 }

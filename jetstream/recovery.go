@@ -127,11 +127,8 @@ func (s *Store) surveyQueues(ctx context.Context, q int, unsure map[int]*recover
 	}
 	skip := len(subjectSync(q, ""))
 	return s.scan(ctx, numbered(streamSync, q), from, func(m stored) error {
-		var head struct {
-			Upto      uint64 `cbor:"1,keyasint"`
-			Partition int    `cbor:"2,keyasint"`
-		}
-		if err := decode(m.Data, &head); err != nil {
+		var head queueEntry
+		if err := head.parse(m.Data, false); err != nil {
 			return err
 		}
 		if r := unsure[head.Partition]; r != nil {

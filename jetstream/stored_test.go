@@ -8,8 +8,6 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"natter/chat"
 )
 
@@ -35,7 +33,7 @@ func someRecords() map[string]any {
 		"page":        &page{Upto: 9, After: 5, Messages: []chat.Message{message, system}},
 		"room_record": &roomRecord{Upto: 9, Room: room},
 		"mark_record": &markRecord{Upto: 9, Mark: chat.Mark{Read: 66, Muted: true, Left: true}},
-		"queue_entry": &queueEntry{Upto: 9, Partition: 3, Events: []cbor.RawMessage{raw}},
+		"queue_entry": &queueEntry{Upto: 9, Partition: 3, Events: [][]byte{raw, raw}},
 		"checkpoint":  &checkpoint{Log: 9, History: 8, Sync: []uint64{1, 2, 3, 4}, At: 1795000000126},
 	}
 }
@@ -44,10 +42,7 @@ func someRecords() map[string]any {
 func TestStoredVersion1IsRead(t *testing.T) {
 	for name, record := range someRecords() {
 		file := filepath.Join("testdata", "v1", name+".hex")
-		if *update {
-			if _, err := os.Stat(file); err == nil {
-				t.Fatalf("%s is frozen", file)
-			}
+		if _, err := os.Stat(file); *update && err != nil { // what is there is frozen
 			data := must(encode(record))
 			if err := os.WriteFile(file, []byte(hex.EncodeToString(data)+"\n"), 0o644); err != nil {
 				t.Fatal(err)

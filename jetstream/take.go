@@ -1,11 +1,10 @@
 package jetstream
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sync"
-
-	"github.com/fxamacker/cbor/v2"
 
 	"natter/chat"
 )
@@ -21,7 +20,7 @@ type take struct {
 
 	rooms   map[chat.RoomID]*touched
 	order   []chat.RoomID
-	queues  map[chat.UserID][]cbor.RawMessage
+	queues  map[chat.UserID][][]byte
 	answers map[string][]result
 
 	done    chan struct{}
@@ -44,7 +43,7 @@ type touched struct {
 }
 
 func newTake(p *projector, upto uint64) *take {
-	return &take{p: p, upto: upto, rooms: make(map[chat.RoomID]*touched), queues: make(map[chat.UserID][]cbor.RawMessage),
+	return &take{p: p, upto: upto, rooms: make(map[chat.RoomID]*touched), queues: make(map[chat.UserID][][]byte),
 		answers: make(map[string][]result), done: make(chan struct{}), sync: make([]uint64, p.s.o.Partitions)}
 }
 
@@ -69,7 +68,7 @@ func (t *take) add(log uint64, origin string, c *chat.Command, out *chat.Outcome
 		t.addRoom(log, c, out)
 	}
 	for _, e := range out.Events {
-		var raw cbor.RawMessage
+		var raw []byte
 		for _, u := range e.To {
 			if rec.hasQueue(u, log) {
 				continue
@@ -172,12 +171,13 @@ func (t *take) publish(ctx context.Context) error {
 		close(t.done)
 		return nil
 	}
+	var data bytes.Buffer // publishing copies it
 	for _, w := range writes {
-		data, err := encode(w.record)
-		if err != nil {
+		data.Reset()
+		if err := appendRecord(&data, w.record); err != nil {
 			return err
 		}
-		t.p.out.publish(w.subject, "", data, func(sequence uint64, err error) { t.acked(w.note, sequence, err) })
+		t.p.out.publish(w.subject, "", data.Bytes(), func(sequence uint64, err error) { t.acked(w.note, sequence, err) })
 	}
 	return nil
 }
