@@ -34,8 +34,10 @@ const (
 // holes.
 func TestKilledTenTimes(t *testing.T) {
 	seed := rand.Uint64()
+	mark := stopwatch(t)
 	s := newStorm(t, seed)
 	s.begin()
+	mark("setting up")
 	for kill := range stormKills {
 		s.calm()
 		s.node.Kill()
@@ -51,7 +53,9 @@ func TestKilledTenTimes(t *testing.T) {
 		t.Logf("kill %d: ready again after %s", kill+1, took.Round(time.Millisecond))
 	}
 	s.calm()
+	mark("the load")
 	s.end()
+	mark("the last answers and deliveries, and reading the history")
 	rep := s.history.Check()
 	t.Logf("seed %d: %s\nrepeats dropped by the devices %d, resets %d, longest time without a delivery %s",
 		seed, rep, s.repeats(), s.resets.Load(), time.Duration(s.longest.Load()).Round(time.Millisecond))
@@ -63,6 +67,15 @@ func TestKilledTenTimes(t *testing.T) {
 	}
 	if n := s.resets.Load(); n > 0 {
 		t.Errorf("%d cursors were not honoured, and every one was young", n)
+	}
+}
+
+// stopwatch logs how long each part of a story took.
+func stopwatch(t *testing.T) (mark func(what string)) {
+	last := time.Now()
+	return func(what string) {
+		t.Logf("%s took %s", what, time.Since(last).Round(time.Millisecond))
+		last = time.Now()
 	}
 }
 
