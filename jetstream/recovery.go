@@ -20,8 +20,8 @@ import (
 //     entry are read as they were at the checkpoint's sequence of HISTORY.
 //  2. What survived is not written again: every entry carries the log sequence
 //     (Upto) to which its subject is complete, and a stream only ever loses a
-//     suffix, so reading each stream from the checkpoint on tells, for each
-//     subject, where writing begins.
+//     suffix (mend.go sees to that), so reading each stream from the checkpoint
+//     on tells, for each subject, where writing begins.
 //  3. It goes back past the client_id window, so the window is whole again.
 //
 // In numbers: the checkpoint says log 80, HISTORY-0 at 700, SYNC-1 at 900. The
@@ -69,6 +69,11 @@ func (s *Store) survey(ctx context.Context, clean bool, partitions ...int) (map[
 		}
 		if recovered[p] = r; r.complete < r.horizon && r.base.Log < r.horizon {
 			unsure[p] = r
+		}
+	}
+	if s.projectors == nil && s.o.Replicas == 1 { // at the start; later there are no holes
+		if err := s.mend(ctx, unsure); err != nil {
+			return nil, err
 		}
 	}
 	for p, r := range unsure {
