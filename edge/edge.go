@@ -88,4 +88,7 @@ func (e *Edge) OpenAPI() []byte { return e.openAPI }
 func (e *Edge) onRevoked(u chat.UserID, d chat.DeviceID) {
 	e.hub.revoke(u, d)
 	e.polls.end(d)
+	if e.Cursors != nil {
+		e.Cursors.Drop(u, d)
+	}
 }

@@ -24,8 +24,12 @@ type encoder struct {
 // messageOverhead is about what a message's event has beside its text.
 const messageOverhead = 320
 
-// freshMessages bounds the cache: a busy second's messages, about 1 MB.
-const freshMessages = 2048
+// The cache holds a busy second's messages, about 1 MB and never more than
+// freshMessages x freshBytes = 8 MB; a longer one is encoded for each receiver.
+const (
+	freshMessages = 2048
+	freshBytes    = 4096
+)
 
 func newEncoder(e *Edge) *encoder {
 	return &encoder{e: e, fresh: map[chat.MessageID][]byte{}, ring: make([]chat.MessageID, freshMessages)}
@@ -88,7 +92,7 @@ func (c *encoder) message(ev *chat.Event) []byte {
 	}
 	w := wireMessage(ev.Room, m)
 	json := wire.AppendMessageEvent(make([]byte, 0, len(m.Text)+messageOverhead), ev.Type, &w)
-	if cached {
+	if cached && len(json) <= freshBytes {
 		c.keep(m.ID, json)
 	}
 	return json

@@ -25,6 +25,9 @@ func (s *session) hint(entry *chat.Entry) {
 	events, direct, ready := s.unfoldHint(entry)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if entry != nil {
+		s.told = max(s.told, entry.Cursor.Seq)
+	}
 	switch {
 	case s.reading:
 		s.again = true
@@ -78,7 +81,7 @@ func (s *session) lookLocked() {
 // catchUp reads the queue from the session's place until nothing is left, and
 // then until no hint has come meanwhile. s.reading is set while it runs.
 func (s *session) catchUp() {
-	at := s.placeNow()
+	at, stale := s.placeNow(), 0
 	for s.readOn(&at) {
 		if !s.synced && !s.putAll(item{frame: wire.Encode(&wire.Synced{Cursor: at.String(s.who.User)})}) {
 			return
@@ -87,13 +90,26 @@ func (s *session) catchUp() {
 		s.mu.Lock()
 		s.place = at
 		again := s.again
-		s.again, s.reading = false, again
+		switch {
+		case again:
+		case at.Seq < s.told && stale < staleReads:
+			stale++
+		default:
+			s.reading, s.told = false, 0
+		}
+		done := !s.reading
+		s.again = false
 		s.mu.Unlock()
-		if !again {
+		if done || !again && !s.pause(readPause) {
 			return
 		}
 	}
 }
+
+// staleReads is how often the queue is read once more for what a hint has named
+// and the queue doesn't show: a replica may be behind. After that many the hint
+// was of an epoch that a crash took back.
+const staleReads = 5
 
 // The pauses after a failed read of the queue, and how many failures close the
 // socket: another node may be able to.

@@ -47,11 +47,15 @@ func (s *session) deliveringLocked(at chat.Cursor, d direct) {
 	s.underWay = append(s.underWay, placed{cursor: at, direct: d})
 }
 
-// onAck says that the device has what its cursor covers.
+// onAck says that the device has what its cursor covers: a later hello without a
+// cursor goes on from there, and senders of direct rooms hear "delivered".
 func (s *session) onAck(f *wire.Ack, _ string) error {
 	cursor, err := chat.ParseCursor(f.Cursor, s.who.User)
 	if err != nil {
 		return err
+	}
+	if s.e.Cursors != nil {
+		s.e.Cursors.Put(s.who.User, s.who.Device, cursor)
 	}
 	newest := map[direct]chat.Seq{} // by room and person; seq 0 in the key
 	s.mu.Lock()

@@ -28,7 +28,7 @@ func (s *session) hello(f *wire.Hello, ref string) error {
 	if err != nil {
 		return s.dismiss(ref, err)
 	}
-	start, err := s.e.startOf(ctx, who.User, f.Cursor, f.SinceMessage)
+	start, fromNow, err := s.startAt(ctx, who, f)
 	if err != nil {
 		s.refuse(ref, err)
 		if chat.KindOf(err) == chat.KindInvalid {
@@ -52,7 +52,7 @@ func (s *session) hello(f *wire.Hello, ref string) error {
 	if _, err := verify(); err != nil {
 		return s.dismiss(ref, err)
 	}
-	if err := s.follow(who, f.Cursor == "" && f.SinceMessage == ""); err != nil {
+	if err := s.follow(who, fromNow); err != nil {
 		s.refuse(ref, err)
 		return &goodbye{wire.CloseUnavailable, "the queue can't be followed now"}
 	}
@@ -68,6 +68,19 @@ func (s *session) hello(f *wire.Hello, ref string) error {
 	}
 	s.start(s.catchUp)
 	return nil
+}
+
+// startAt is where the device goes on: where it says, else what it acked last,
+// else now.
+func (s *session) startAt(ctx context.Context, who auth.Identity, f *wire.Hello) (at chat.Cursor, fromNow bool, err error) {
+	fromNow = f.Cursor == "" && f.SinceMessage == ""
+	if fromNow && s.e.Cursors != nil {
+		if at, known, err := s.e.Cursors.Get(ctx, who.User, who.Device); err != nil || known {
+			return at, false, err
+		}
+	}
+	at, err = s.e.startOf(ctx, who.User, f.Cursor, f.SinceMessage)
+	return at, fromNow, err
 }
 
 // dismiss says why and closes; who can't be asked now may come back.

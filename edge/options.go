@@ -23,6 +23,9 @@ type Options struct {
 	History chat.History
 	Queues  chat.Queues
 	News    chat.News
+	// Cursors keep each device's acked place, for a hello that brings none; nil:
+	// such a hello starts at now.
+	Cursors chat.Cursors
 	Auth    *auth.Service
 	// NewID makes a Snowflake; KindUnavailable while the node may not.
 	NewID func() (chat.MessageID, error)

@@ -77,11 +77,14 @@ func on[I, O any](r Route, handle func(context.Context, *I) (*O, error)) binding
 // document, which may be nil, describes it.
 func raw(r Route, handle fiber.Handler, document *huma.Operation) binding {
 	return binding{r, func(e *Edge, r Route) {
-		e.app.Add(r.Method, r.Path, func(c *fiber.Ctx) error {
+		handle := func(c *fiber.Ctx) error {
 			requestOf(c.Context()).route = r.Path
 			return handle(c)
-		})
-		if document != nil {
+		}
+		e.app.Add(r.Method, r.Path, handle)
+		if document == nil {
+			e.app.Add(fiber.MethodHead, r.Path, handle) // what asks for health may not want to read it
+		} else {
 			document.OperationID, document.Method, document.Path, document.Summary = r.ID, r.Method, r.Path, r.Summary
 			document.Tags, document.Security = []string{r.Tag}, security[r.Access]
 			e.api.OpenAPI().AddOperation(document)

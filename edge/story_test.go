@@ -90,3 +90,30 @@ func TestADeviceComesBack(t *testing.T) {
 	mina.post(room, "live")
 	back.message("live")
 }
+
+// TestADeviceGoesOnFromItsAck: a hello without a cursor starts at what this
+// device acked, not at what was sent to it, and not at another device's.
+func TestADeviceGoesOnFromItsAck(t *testing.T) {
+	h := open(t)
+	mina, joon := h.person("mina"), h.person("joon")
+	room := mina.direct(joon)
+	phone := joon.connect()
+	for i := range 3 {
+		mina.post(room, strconv.Itoa(i))
+	}
+	acked := phone.message("1").Cursor
+	phone.message("2")
+	phone.send(&wire.Ack{Cursor: acked})
+	phone.alive()
+	_ = phone.ws.Close()
+	back := joon.dial()
+	back.send(&wire.Hello{Token: joon.AccessToken})
+	if w := next[*wire.Welcome](back); w.Cursor != acked {
+		t.Errorf("welcome at %s, acked was %s", w.Cursor, acked)
+	}
+	if e := next[*wire.EventFrame](back); e.Event.Message.Text != "2" {
+		t.Errorf("went on with %s", wire.Encode(e))
+	}
+	next[*wire.Synced](back)
+	joon.again().connect().quiet() // a device that never acked starts at now
+}
