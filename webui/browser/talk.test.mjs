@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Device } from './device.mjs';
 import { stage } from './stage.mjs';
 import { until } from './until.mjs';
 
@@ -94,4 +95,20 @@ test('two tabs of one browser share one connection and one truth', async () => {
   const { sessions } = await second.evaluate(async () => (await fetch('/v1/sessions')).json());
   assert.equal(sessions.length, 1);
   await second.close();
+});
+
+test('a browser without SharedWorker works too', async () => {
+  const context = await s.browser.newContext({ locale: 'en-US' });
+  await context.addInitScript(() => {
+    delete globalThis.SharedWorker;
+  });
+  const kim = new Device(context, await context.newPage(), s.server.url);
+  s.devices.push(kim);
+  await kim.page.goto(s.server.url);
+  await kim.signUp('kim', 'Kim');
+  await kim.talkTo('maya');
+  await kim.say('no worker here');
+  await kim.state('no worker here', 'sent');
+  await kim.page.reload();
+  await kim.sees('no worker here');
 });

@@ -1,7 +1,7 @@
 import type { Message, Problem, Room, RoomEntry, User } from '../wire';
 import { app } from './app.svelte';
 import type { Key } from './i18n';
-import { t } from './prefs.svelte';
+import { prefs, t } from './prefs.svelte';
 
 export function userName(id: string): string {
   const user = app.users.get(id);
@@ -101,7 +101,10 @@ const byCode: Record<string, Key> = {
 
 /** A refusal in the reader's language, by its field and code; never the server's prose. */
 export function problemText({ code, field, limit }: Problem): string {
-  if (code === 'too_large') return limit ? t('errTooLarge', { limit }) : t('errTooLargePlain');
+  if (code === 'too_large') {
+    const most = new Intl.NumberFormat(prefs.locale).format(limit ?? 0);
+    return limit ? t('errTooLarge', { limit: most }) : t('errTooLargePlain');
+  }
   const key = byField[`${field} ${code}`] ?? byCode[code];
   return key ? t(key) : t('errOther', { code });
 }
