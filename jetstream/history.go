@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"natter/chat"
@@ -128,15 +130,17 @@ func (h history) mine(ctx context.Context, p int, u chat.UserID) ([]stored, erro
 	if !errors.Is(err, errTooMany) {
 		return found.Messages, err
 	}
-	var all []stored
+	newest := make(map[string]stored) // the stream keeps some older ones too
 	for next := uint64(1); ; {
 		found, err := h.s.reader.many(ctx, stream, ask{Seq: next, NextFor: subject, Batch: 1000})
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, found.Messages...)
+		for _, m := range found.Messages {
+			newest[m.Subject] = m
+		}
 		if !found.More || len(found.Messages) == 0 {
-			return all, nil
+			return slices.Collect(maps.Values(newest)), nil
 		}
 		next = found.Messages[len(found.Messages)-1].Sequence + 1
 	}

@@ -53,20 +53,30 @@ func (p *projector) load(ctx context.Context, gathered []logged) error {
 		rooms = rooms[n:]
 	}
 	var marks []pair
-	seen := make(map[pair]bool)
 	for i := range gathered {
+		replaying := p.rec.replaying(gathered[i].sequence)
 		for j := range gathered[i].batch.Commands {
 			c := &gathered[i].batch.Commands[j]
 			if c.Op == chat.OpTell {
 				continue
 			}
 			r := p.rooms[c.Room]
-			k := pair{c.Room, c.By}
-			if !r.Exists() || r.marks[c.By] || seen[k] || r.Room.Member(c.By) == nil {
-				continue
+			want := func(u chat.UserID) {
+				if !r.marks[u] {
+					r.marks[u] = true
+					marks = append(marks, pair{c.Room, u})
+				}
 			}
-			seen[k] = true
-			marks = append(marks, k)
+			// While replaying, of everyone whose mark the command may write, member
+			// or not yet: what survived of it must not be overwritten.
+			if replaying {
+				want(c.By)
+				for _, u := range c.Users {
+					want(u)
+				}
+			} else if r.Exists() && r.Room.Member(c.By) != nil {
+				want(c.By)
+			}
 		}
 	}
 	for len(marks) > 0 {
@@ -74,7 +84,6 @@ func (p *projector) load(ctx context.Context, gathered []logged) error {
 		subjects := make([]string, n)
 		for i, k := range marks[:n] {
 			subjects[i] = subjectMark(p.partition, k.user, k.room)
-			p.rooms[k.room].marks[k.user] = true
 		}
 		found, err := p.s.reader.many(ctx, numbered(streamMarks, p.partition), ask{MultiLast: subjects, MaxBytes: 8 << 20})
 		if err != nil {

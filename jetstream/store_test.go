@@ -385,3 +385,42 @@ func TestSomebodyInOver1024RoomsOfAPartition(t *testing.T) {
 		t.Fatalf("%d marks, %v", len(marks), err)
 	}
 }
+
+// A replay from the very beginning meets marks that survived, of people who
+// become members only in what is applied again.
+func TestReadMarksSurviveAnUncleanStart(t *testing.T) {
+	h := open(t)
+	direct := h.direct("ann", "bob")
+	const group = chat.RoomID("gteam")
+	h.do(chat.Command{Op: chat.OpCreate, Room: group, By: "ann", Name: "team", Users: []chat.UserID{"bob"}})
+	h.do(chat.Command{Op: chat.OpAdd, Room: group, By: "ann", Users: []chat.UserID{"cho"}})
+	for range 3 {
+		for range 10 {
+			h.send(direct, "ann", "hi")
+			h.send(group, "ann", "hi")
+		}
+		want := map[chat.RoomID]chat.Seq{}
+		for _, room := range []chat.RoomID{direct, group} {
+			_, newest, err := h.store.History().Room(context.Background(), room)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want[room] = newest.Seq
+			h.do(chat.Command{Op: chat.OpRead, Room: room, By: "bob", Seq: newest.Seq})
+		}
+		h.do(chat.Command{Op: chat.OpRead, Room: group, By: "cho", Seq: want[group]})
+		h.stop()
+		h.start(false)
+		for room, seq := range want {
+			full, _, err := h.store.History().Room(context.Background(), room)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range full.Members {
+				if m.Read != seq {
+					t.Errorf("%s has read %s to %d, not %d", m.User, room, m.Read, seq)
+				}
+			}
+		}
+	}
+}

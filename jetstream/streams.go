@@ -42,7 +42,9 @@ func (s *Store) partitionStreams(p int) []jetstream.StreamConfig {
 		s.projection(jetstream.StreamConfig{Name: numbered(streamSync, p), Subjects: []string{fmt.Sprintf("sync.%d.*", p)},
 			MaxAge: s.o.QueueRetention}),
 		s.projection(jetstream.StreamConfig{Name: numbered(streamMarks, p), Subjects: []string{fmt.Sprintf("mark.%d.*.*", p)},
-			MaxMsgsPerSubject: 1}),
+			// The newest counts. Those before it are there for a power failure, which
+			// may take the newest back when the one it replaced is already deleted.
+			MaxMsgsPerSubject: 4}),
 	}
 }
 

@@ -116,6 +116,7 @@ func (t *take) addRoom(log uint64, c *chat.Command, out *chat.Outcome) {
 		in.record = true
 	}
 	for _, u := range out.Marks {
+		room.marks[u] = true // no need to read what we know
 		if log > room.marksUpto[u] {
 			in.marks[u] = log
 			delete(in.left, u)
@@ -126,7 +127,6 @@ func (t *take) addRoom(log uint64, c *chat.Command, out *chat.Outcome) {
 			in.left[u] = log
 			delete(in.marks, u)
 		}
-		delete(room.marks, u)
 	}
 }
 
