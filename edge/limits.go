@@ -21,6 +21,7 @@ const (
 	RateWrite   Rate = "write"
 	RateSend    Rate = "send"
 	RateTyping  Rate = "typing"
+	RateSocket  Rate = "socket" // connecting, by address: after a restart all of a house come at once
 )
 
 // rates are events a second and how many at once.
@@ -33,6 +34,7 @@ var rates = map[Rate]struct {
 	RateWrite:   {10, 40},
 	RateSend:    {20, 60},
 	RateTyping:  {2, 4},
+	RateSocket:  {100, 1000},
 }
 
 // limits are the buckets of HTTP callers. One that has been full for a while is

@@ -25,8 +25,8 @@ var ops = map[wire.Op]op{
 	wire.OpUnreact: {handle: as((*session).onUnreact), rate: RateSend},
 	wire.OpAck:     {handle: as((*session).onAck), rate: RateRead},
 	wire.OpTyping:  {handle: as((*session).onTyping), rate: RateTyping},
-	wire.OpStatus:  {handle: as((*session).onStatus), rate: RateTyping},
-	wire.OpWatch:   {handle: as((*session).onWatch), rate: RateTyping},
+	wire.OpStatus:  {handle: as((*session).onStatus), rate: RateWrite},
+	wire.OpWatch:   {handle: as((*session).onWatch), rate: RateWrite},
 	wire.OpPing:    {handle: as((*session).onPing), rate: RateRead},
 }
 

@@ -70,7 +70,7 @@ func TestTokensOfHello(t *testing.T) {
 func TestATokenExpiresDuringASocket(t *testing.T) {
 	h := open(t, func(o *Options) { o.expiryGrace = time.Millisecond })
 	mina := h.person("mina")
-	h.ahead.Store(int64(15*time.Minute - 2*time.Second)) // the token has at most two seconds left
+	h.ahead.Store(int64(15*time.Minute - 3*time.Second)) // the token has at most three seconds left
 	s := mina.connect()
 	browser := h.dial("Origin", "http://"+h.addr, "Cookie", cookieName+"="+mina.cookie.Value)
 	browser.send(&wire.Hello{})
@@ -88,14 +88,20 @@ func TestHelloInTime(t *testing.T) {
 // TestAHeartbeatIsLost: silence of two and a half beats ends a session, any
 // frame keeps it.
 func TestAHeartbeatIsLost(t *testing.T) {
-	h := open(t, func(o *Options) { o.Heartbeat = 40 * time.Millisecond })
-	mina := h.person("mina")
-	s := mina.connect()
-	for range 8 { // 160 ms of pings, each well within 100 ms
+	const beat = 400 * time.Millisecond
+	h := open(t, func(o *Options) { o.Heartbeat = beat })
+	s := h.person("mina").connect()
+	half := time.NewTicker(beat / 2)
+	defer half.Stop()
+	for range 7 { // three and a half beats
+		<-half.C
 		s.alive()
-		time.Sleep(20 * time.Millisecond)
 	}
+	began := time.Now()
 	s.closed(wire.CloseHeartbeatLost)
+	if silent := time.Since(began); silent < 2*beat {
+		t.Errorf("closed after %s of silence", silent)
+	}
 }
 
 // TestFramesThatEndASocket: what isn't a text frame of this protocol.

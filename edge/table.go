@@ -45,7 +45,7 @@ func (e *Edge) table() []binding {
 
 		on(Route{get, "/v1/sync", SignedIn, RateRead, ok, "sync", "What happened after a cursor: polling, and with wait long polling", sync}, e.sync),
 		raw(Route{get, "/v1/sync/stream", SignedIn, RateRead, ok, "sync-stream", "The same as Server-Sent Events", sync}, e.stream, streamDocument()),
-		raw(Route{get, "/v1/ws", Anyone, RateRead, http.StatusSwitchingProtocols, "websocket", "WebSocket, subprotocol natter.v1; see /v1/asyncapi.json", sync}, e.upgrade, socketDocument()),
+		raw(Route{get, "/v1/ws", Anyone, RateSocket, http.StatusSwitchingProtocols, "websocket", "WebSocket, subprotocol natter.v1; see /v1/asyncapi.json", sync}, e.upgrade, socketDocument()),
 
 		on(Route{get, "/v1/nodes", Anyone, RateRead, ok, "list-nodes", "Chat nodes, best first", discovery}, e.nodes),
 		on(Route{get, "/v1/server", Anyone, RateNone, ok, "get-server", "Name, version, limits and features", discovery}, e.serverInfo),

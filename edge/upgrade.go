@@ -71,7 +71,7 @@ func (e *Edge) mayUpgrade(c *fasthttp.RequestCtx) error {
 	case e.draining.Load():
 		return chat.Unavailable("the node is draining", time.Second)
 	}
-	return e.limits.take(RateRead, limitKey(req))
+	return e.limits.take(RateSocket, limitKey(req))
 }
 
 // ownOrigin tells whether the page that connects is ours. What isn't a browser
