@@ -40,13 +40,9 @@ webui/dist/index.html: webui/node_modules/.package-lock.json $(WEB_SOURCES)
 	cd webui && $(NPM) run --silent build -- --logLevel warn
 	@touch $@
 
-# npm writes this file last, so it is as old as the installation. A lock that was
-# written where the registry lacks some systems' optional packages lacks them too,
-# and npm ci refuses it; npm install takes the same versions and fills them in.
+# npm writes this file last, so it is as old as the installation.
 webui/node_modules/.package-lock.json: webui/package-lock.json | need-node
-	@cd webui && echo "npm ci" && { $(NPM) ci --no-audit --no-fund >.npm-ci.log 2>&1 || \
-		{ grep -q 'from lock file' .npm-ci.log && echo "npm install: the lock lacks optional packages" && $(NPM) install --no-save --no-audit --no-fund; } || \
-		{ cat .npm-ci.log >&2; rm -f .npm-ci.log; exit 1; }; }; rm -f .npm-ci.log
+	cd webui && $(NPM) ci --no-audit --no-fund
 	@touch $@
 
 .PHONY: need-go need-node
@@ -79,22 +75,25 @@ check: ## what CI runs, to the letter
 test-go: ## Go tests with the race detector, the stories and the examples among them
 	$(GO) test -race -vet=off -timeout 8m ./...
 
-# A run that ends in the very moment of its deadline may report that as a
-# failure (golang/go#75804); without an input it found, it is run once more.
+# Two at a time with one worker each. A run that ends in the very moment of its
+# deadline may report that as a failure (golang/go#75804); without an input it
+# found, it is run once more.
+define fuzz_one
+cd "$$1" && for attempt in 1 2; do
+	out=$$($(GO) test -vet=off -run '^$$' -fuzz "^$$2$$" -fuzztime "$${EACH}s" -parallel 1 . 2>&1) && { echo "$$2 $$(echo "$$out" | tail -1)"; exit 0; }
+	case "$$out" in *"Failing input"*) break ;; *"context deadline exceeded"*) ;; *) break ;; esac
+done
+echo "$$out"; echo "$$2 failed" >&2; exit 1
+endef
+export FUZZ_ONE := $(fuzz_one)
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for a few seconds (FUZZ_EACH, FUZZ_ALL)
 	@all=$$($(GO) list -f '{{.Dir}}' ./... | while read -r dir; do \
 		grep -ohE '^func Fuzz[A-Za-z0-9_]+' "$$dir"/*_test.go 2>/dev/null | sed "s|^func |$$dir |"; done); \
-	count=$$(echo "$$all" | grep -c .); each=$$(($(FUZZ_ALL) / (count > 0 ? count : 1))); \
-	[ $$each -lt $(FUZZ_EACH) ] || each=$(FUZZ_EACH); [ $$each -ge 1 ] || each=1; \
-	echo "$$all" | while read -r dir name; do \
-		for attempt in 1 2; do \
-			if out=$$(cd "$$dir" && $(GO) test -vet=off -run '^$$' -fuzz "^$$name$$" -fuzztime $${each}s . 2>&1); then \
-				echo "$$out" | tail -1 | sed "s/^/$$name  /"; break; fi; \
-			case "$$out" in *"Failing input"*) attempt=2;; *"context deadline exceeded"*) ;; *) attempt=2;; esac; \
-			[ $$attempt = 1 ] || { echo "$$out"; echo "$$name failed" >&2; exit 1; }; \
-		done || exit 1; \
-	done
+	[ -n "$$all" ] || { echo "there are no fuzz targets" >&2; exit 1; }; \
+	EACH=$$((2 * $(FUZZ_ALL) / $$(echo "$$all" | wc -l))); [ $$EACH -lt $(FUZZ_EACH) ] || EACH=$(FUZZ_EACH); [ $$EACH -ge 1 ] || EACH=1; \
+	export EACH; echo "$$all" | xargs -n 2 -P 2 sh -c "$$FUZZ_ONE" fuzz
 
 .PHONY: test-web
 test-web: web ## the web app's unit tests and its size
