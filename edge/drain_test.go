@@ -152,6 +152,22 @@ func TestOutboxBounds(t *testing.T) {
 	if _, done := o.take(nil); !done {
 		t.Error("closed and empty isn't done")
 	}
+	// Events leave room for answers, however large the entry they come in.
+	o = newOutbox()
+	event := item{frame: make([]byte, 1000-overhead), event: true}
+	for n = 0; o.putEvents(event); n++ {
+		if n > outboxBytes/1000 {
+			t.Fatal("events take it all")
+		}
+	}
+	for range maxUnderWay {
+		if !o.put(item{frame: make([]byte, 150)}) {
+			t.Fatalf("after %d events not every answer fits", n)
+		}
+	}
+	if many := make([]item, outboxBytes/overhead); newOutbox().putEvents(many...) {
+		t.Error("an entry over the bound goes as a whole")
+	}
 	// One frame that is larger than everything still goes: alone.
 	o = newOutbox()
 	if !o.put(item{frame: make([]byte, 2*outboxBytes)}) || o.put(frame) {

@@ -33,7 +33,7 @@ func (s *session) hint(entry *chat.Entry) {
 		s.again = true
 	case entry != nil && entry.Cursor.Epoch == s.place.Epoch && entry.Cursor.Seq <= s.place.Seq && s.place.Place == 0:
 		// had already
-	case ready && entry.Cursor.Epoch == s.place.Epoch && entry.Prev <= s.place.Seq && s.place.Place == 0 && s.out.put(events...):
+	case ready && entry.Cursor.Epoch == s.place.Epoch && entry.Prev <= s.place.Seq && s.place.Place == 0 && s.out.putEvents(events...):
 		s.place = entry.Cursor
 		for _, d := range direct {
 			s.deliveringLocked(d.cursor, d.direct)
@@ -159,8 +159,8 @@ func (s *session) readOn(at *chat.Cursor) bool {
 // when the session ends.
 func (s *session) putAll(items ...item) bool {
 	for _, it := range items {
-		for !s.out.put(it) {
-			if !s.waitForRoom() {
+		for !s.out.putEvents(it) {
+			if !s.waitUntil(func() bool { return s.out.fits(it) }) {
 				return false
 			}
 		}
@@ -170,12 +170,15 @@ func (s *session) putAll(items ...item) bool {
 
 // waitForRoom waits until the outbox is under half full; false when the session
 // has ended. How long a client may take is the writer's to say.
-func (s *session) waitForRoom() bool {
+func (s *session) waitForRoom() bool { return s.waitUntil(func() bool { return !s.out.full() }) }
+
+// waitUntil waits for something that may hold after the writer has written.
+func (s *session) waitUntil(holds func() bool) bool {
 	for {
 		if s.life.Err() != nil {
 			return false
 		}
-		if !s.out.full() {
+		if holds() {
 			return true
 		}
 		select {

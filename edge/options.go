@@ -71,7 +71,7 @@ const (
 	batchEvents    = 100              // events in one frame
 	batchBytes     = 32 << 10         // from which on a frame of events is full
 	maxJobs        = 256              // frames of a socket that wait for their turn
-	maxUnderWay    = 512              // commands of a socket that wait for the log
+	maxUnderWay    = 256              // commands of a socket that wait for the log; their answers fit an outbox's last quarter
 	readTimeout    = 10 * time.Second // a request's headers and body
 	idleTimeout    = 60 * time.Second // between two requests
 	writeTimeout   = 30 * time.Second // an answer

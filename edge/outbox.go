@@ -11,15 +11,16 @@ import (
 // puts in and never blocks; one writer takes out.
 //
 // At the bound the socket is the victim: put says no, the session closes with
-// 4001, and the device goes on from its cursor. Passing news give way earlier,
-// at half.
+// 4001, and the device goes on from its cursor. Others give way earlier: passing
+// news at half, where they are dropped, and events at three quarters, where they
+// wait in the queue.
 type outbox struct {
 	mu     sync.Mutex
 	items  []item
 	bytes  int // of items and of what the writer has taken and not written yet
 	closed bool
 	ready  chan struct{} // capacity 1: there is something, or closed
-	drain  chan struct{} // capacity 1: bytes has fallen to under half, or closed
+	drain  chan struct{} // capacity 1: bytes has fallen, or closed
 }
 
 // item is a frame's text, or an event with its place, or a control frame.
@@ -39,20 +40,27 @@ func newOutbox() *outbox {
 	return &outbox{ready: make(chan struct{}, 1), drain: make(chan struct{}, 1)}
 }
 
-// put adds items, all or none; false when they don't fit or it is closed.
-func (o *outbox) put(items ...item) bool { return o.add(outboxBytes, items) }
+// put adds a frame; false when it doesn't fit or the box is closed.
+func (o *outbox) put(it item) bool { return o.add(outboxBytes, it) }
 
-// putPassing adds items if it is under half full; dropping them is no failure.
-func (o *outbox) putPassing(items ...item) { o.add(outboxBytes/2, items) }
+// putEvents adds events, all or none; false when they don't fit, or it is
+// closed. They leave the last quarter to answers: events can wait in the queue,
+// an answer can't, and a device that is behind is no reason to close.
+func (o *outbox) putEvents(events ...item) bool { return o.add(outboxBytes/4*3, events...) }
 
-func (o *outbox) add(bound int, items []item) bool {
+// putPassing adds a frame if it is under half full; dropping it is no failure.
+func (o *outbox) putPassing(it item) { o.add(outboxBytes/2, it) }
+
+// add adds items unless they would go beyond bound; only one by itself may, into
+// an empty box, for it would never fit.
+func (o *outbox) add(bound int, items ...item) bool {
 	size := 0
 	for i := range items {
 		size += items[i].size()
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closed || o.bytes > 0 && o.bytes+size > bound {
+	if o.closed || o.bytes+size > bound && (o.bytes > 0 || len(items) > 1) {
 		return false
 	}
 	o.items = append(o.items, items...)
@@ -66,6 +74,13 @@ func (o *outbox) full() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.closed || o.bytes > outboxBytes/2
+}
+
+// fits tells whether putEvents would take it now.
+func (o *outbox) fits(it item) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.closed && (o.bytes == 0 || o.bytes+it.size() <= outboxBytes/4*3)
 }
 
 // take moves everything out of the box into into, whose items are forgotten.
@@ -87,9 +102,7 @@ func (o *outbox) wrote(items []item) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.bytes -= size
-	if o.bytes <= outboxBytes/2 {
-		nudge(o.drain)
-	}
+	nudge(o.drain)
 }
 
 // close lets nothing more in; what is in it is still written.
