@@ -28,7 +28,7 @@ export async function connectEngine(onNews: (news: News) => void): Promise<{ cal
     post({ t: 'hi', tab });
     post({ t: 'visible', visible: !document.hidden });
   };
-  if ('locks' in navigator)
+  if (navigator.locks)
     await new Promise<void>((held) => {
       void navigator.locks.request(`natter-tab-${tab}`, () => {
         held();

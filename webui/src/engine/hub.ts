@@ -67,7 +67,7 @@ export class Hub {
 
   /** A tab holds a lock of its own name as long as it lives, however it ends. */
   #noticeDeath(tab: Tab, name: string): void {
-    if (!('locks' in navigator)) return;
+    if (!navigator.locks) return;
     void navigator.locks.request(`natter-tab-${name}`, { mode: 'shared' }, () => {
       this.#tabs.delete(tab);
       return this.#watchful();

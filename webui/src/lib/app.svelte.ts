@@ -3,6 +3,8 @@ import type { OutboxItem } from '../engine/db';
 import type { Auth, Calls, Conn, News } from '../engine/port';
 import type { Me, Message, Presence, RoomEntry, User } from '../wire';
 
+import { drafts } from './drafts';
+
 const TYPING_MS = 6000;
 
 export interface Listener {
@@ -57,6 +59,8 @@ class App {
       this.me = news.me;
     }
     if (news.auth) this.auth = news.auth;
+    // An expired session may come back to what was being written; any other end may not.
+    if (news.auth?.state === 'out' && news.auth.reason !== 'unauthenticated') drafts.clear();
     if (news.conn) this.conn = news.conn;
     if (news.me) this.me = news.me;
     if (news.device_id !== undefined) this.deviceId = news.device_id;
