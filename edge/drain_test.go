@@ -109,7 +109,7 @@ func TestASlowDeviceCostsDisk(t *testing.T) {
 	for i := range n {
 		next[*wire.EventFrame](s)
 		mine.out.mu.Lock()
-		waiting := mine.out.bytes
+		waiting := mine.out.answers + mine.out.events
 		mine.out.mu.Unlock()
 		if waiting > outboxBytes {
 			t.Fatalf("%d bytes wait after %d events", waiting, i)
@@ -118,32 +118,53 @@ func TestASlowDeviceCostsDisk(t *testing.T) {
 	next[*wire.Synced](s)
 }
 
-// TestOutboxBounds: the bound, its victim, and news that give way first.
+// TestOutboxBounds: each sort's bound and what happens there.
 func TestOutboxBounds(t *testing.T) {
 	o := newOutbox()
-	frame := item{frame: make([]byte, 1000-overhead)}
+	event := item{frame: make([]byte, 1000-overhead), event: true}
 	n := 0
-	for o.put(frame) {
-		n++
+	for ; o.putEvents(event); n++ {
+		if n > outboxBytes/1000 {
+			t.Fatal("events have no bound")
+		}
 	}
-	if n != outboxBytes/1000 {
-		t.Errorf("%d frames of 1000 bytes fit", n)
+	if n != eventBytes/1000 {
+		t.Errorf("%d events of 1000 bytes fit", n)
 	}
-	o.putPassing(item{frame: []byte("news")})
+	o.putPassing(item{frame: []byte("news")}) // gives way
+	answers := 0
+	for ; o.put(item{frame: make([]byte, 150)}); answers++ {
+		if answers > outboxBytes/150 {
+			t.Fatal("answers have no bound")
+		}
+	}
+	if answers < maxUnderWay {
+		t.Errorf("%d answers fit, %d may be under way", answers, maxUnderWay)
+	}
 	items, done := o.take(nil)
-	if len(items) != n || done {
+	if len(items) != n+answers || done {
 		t.Errorf("took %d, done %v", len(items), done)
 	}
-	if !o.full() {
+	if o.room(event.size()) || o.putEvents(event) || o.put(event) {
 		t.Error("what is being written counts")
 	}
 	o.wrote(items)
-	if o.full() || o.bytes != 0 {
-		t.Errorf("%d bytes are left", o.bytes)
+	if o.answers != 0 || o.events != 0 || !o.room(eventBytes) {
+		t.Errorf("%d and %d bytes are left", o.answers, o.events)
 	}
+	// One entry that is larger than the bound goes, and nothing after it.
+	large := make([]item, 300)
+	for i := range large {
+		large[i] = event
+	}
+	if !o.putEvents(large...) || o.putEvents(event) || o.room(1) {
+		t.Error("a large entry goes alone")
+	}
+	items, _ = o.take(nil)
+	o.wrote(items)
 	o.putPassing(item{frame: []byte("news")})
 	o.close()
-	if o.put(frame) {
+	if o.put(event) || o.putEvents(event) || o.room(1) {
 		t.Error("a closed box takes more")
 	}
 	if items, done := o.take(nil); len(items) != 1 || done {
@@ -151,27 +172,6 @@ func TestOutboxBounds(t *testing.T) {
 	}
 	if _, done := o.take(nil); !done {
 		t.Error("closed and empty isn't done")
-	}
-	// Events leave room for answers, however large the entry they come in.
-	o = newOutbox()
-	event := item{frame: make([]byte, 1000-overhead), event: true}
-	for n = 0; o.putEvents(event); n++ {
-		if n > outboxBytes/1000 {
-			t.Fatal("events take it all")
-		}
-	}
-	for range maxUnderWay {
-		if !o.put(item{frame: make([]byte, 150)}) {
-			t.Fatalf("after %d events not every answer fits", n)
-		}
-	}
-	if many := make([]item, outboxBytes/overhead); newOutbox().putEvents(many...) {
-		t.Error("an entry over the bound goes as a whole")
-	}
-	// One frame that is larger than everything still goes: alone.
-	o = newOutbox()
-	if !o.put(item{frame: make([]byte, 2*outboxBytes)}) || o.put(frame) {
-		t.Error("a large frame goes alone")
 	}
 }
 

@@ -47,7 +47,7 @@ func (s *session) hint(entry *chat.Entry) {
 // have to wait, or the outbox is filling: then the queue is read at the
 // socket's own speed, and a slow device costs disk, not memory.
 func (s *session) unfoldHint(entry *chat.Entry) (items []item, direct []placed, ready bool) {
-	if entry == nil || s.out.full() {
+	if entry == nil || !s.out.room(overhead) {
 		return nil, nil, false
 	}
 	for i := range entry.Events {
@@ -121,7 +121,7 @@ const (
 // readOn sends everything after at and moves at on; false when the session ends.
 func (s *session) readOn(at *chat.Cursor) bool {
 	failures := 0
-	for s.waitForRoom() {
+	for s.waitForRoom(eventBytes / 2) {
 		ctx, cancel := context.WithTimeout(s.life, callWithin)
 		got, err := s.e.readQueue(ctx, s.who.User, *at, chat.MaxPage)
 		cancel()
@@ -159,8 +159,8 @@ func (s *session) readOn(at *chat.Cursor) bool {
 // when the session ends.
 func (s *session) putAll(items ...item) bool {
 	for _, it := range items {
-		for !s.out.putEvents(it) {
-			if !s.waitUntil(func() bool { return s.out.fits(it) }) {
+		for !s.putOne(it) {
+			if !s.waitForRoom(it.size()) {
 				return false
 			}
 		}
@@ -168,17 +168,23 @@ func (s *session) putAll(items ...item) bool {
 	return true
 }
 
-// waitForRoom waits until the outbox is under half full; false when the session
-// has ended. How long a client may take is the writer's to say.
-func (s *session) waitForRoom() bool { return s.waitUntil(func() bool { return !s.out.full() }) }
+// putOne puts an event, or a frame that stands between events and waits as they
+// do.
+func (s *session) putOne(it item) bool {
+	if it.event {
+		return s.out.putEvents(it)
+	}
+	return s.out.put(it)
+}
 
-// waitUntil waits for something that may hold after the writer has written.
-func (s *session) waitUntil(holds func() bool) bool {
+// waitForRoom waits until the outbox has room for events of so many bytes; false
+// when the session has ended. How long a client may take is the writer's to say.
+func (s *session) waitForRoom(size int) bool {
 	for {
 		if s.life.Err() != nil {
 			return false
 		}
-		if holds() {
+		if s.out.room(size) {
 			return true
 		}
 		select {

@@ -67,11 +67,11 @@ const (
 	linger         = 10 * time.Second // from the last socket to offline
 	expiryGrace    = 30 * time.Second // from an access token's end to 4500
 	callWithin     = 20 * time.Second // an HTTP call, its waiting for the log included
-	outboxBytes    = 256 << 10        // of waiting frames: over it 4001
+	outboxBytes    = 256 << 10        // of waiting frames, see outbox
 	batchEvents    = 100              // events in one frame
 	batchBytes     = 32 << 10         // from which on a frame of events is full
 	maxJobs        = 256              // frames of a socket that wait for their turn
-	maxUnderWay    = 256              // commands of a socket that wait for the log; their answers fit an outbox's last quarter
+	maxUnderWay    = 256              // commands of a socket that wait for the log; their answers fit an outbox's quarter
 	readTimeout    = 10 * time.Second // a request's headers and body
 	idleTimeout    = 60 * time.Second // between two requests
 	writeTimeout   = 30 * time.Second // an answer

@@ -10,18 +10,26 @@ import (
 // outbox is what waits for one socket, in order and bounded by bytes. Anybody
 // puts in and never blocks; one writer takes out.
 //
-// At the bound the socket is the victim: put says no, the session closes with
-// 4001, and the device goes on from its cursor. Others give way earlier: passing
-// news at half, where they are dropped, and events at three quarters, where they
-// wait in the queue.
+//	answers  a quarter: over it the socket is the victim. put says no, the
+//	         session closes with 4001, and the device goes on from its cursor.
+//	events   three quarters: over it they wait in the queue, on disk. Only one
+//	         entry at a time may be larger, into a box without events.
+//	news     dropped when there are events for half the box.
 type outbox struct {
-	mu     sync.Mutex
-	items  []item
-	bytes  int // of items and of what the writer has taken and not written yet
-	closed bool
-	ready  chan struct{} // capacity 1: there is something, or closed
-	drain  chan struct{} // capacity 1: bytes has fallen, or closed
+	mu      sync.Mutex
+	items   []item
+	answers int // bytes of items that aren't events, taken ones that aren't written yet included
+	events  int // bytes of those that are
+	closed  bool
+	ready   chan struct{} // capacity 1: there is something, or closed
+	drain   chan struct{} // capacity 1: something was written, or closed
 }
+
+const (
+	answerBytes = outboxBytes / 4
+	eventBytes  = outboxBytes - answerBytes
+	newsBytes   = outboxBytes / 2
+)
 
 // item is a frame's text, or an event with its place, or a control frame.
 type item struct {
@@ -41,46 +49,54 @@ func newOutbox() *outbox {
 }
 
 // put adds a frame; false when it doesn't fit or the box is closed.
-func (o *outbox) put(it item) bool { return o.add(outboxBytes, it) }
-
-// putEvents adds events, all or none; false when they don't fit, or it is
-// closed. They leave the last quarter to answers: events can wait in the queue,
-// an answer can't, and a device that is behind is no reason to close.
-func (o *outbox) putEvents(events ...item) bool { return o.add(outboxBytes/4*3, events...) }
-
-// putPassing adds a frame if it is under half full; dropping it is no failure.
-func (o *outbox) putPassing(it item) { o.add(outboxBytes/2, it) }
-
-// add adds items unless they would go beyond bound; only one by itself may, into
-// an empty box, for it would never fit.
-func (o *outbox) add(bound int, items ...item) bool {
-	size := 0
-	for i := range items {
-		size += items[i].size()
-	}
+func (o *outbox) put(it item) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closed || o.bytes+size > bound && (o.bytes > 0 || len(items) > 1) {
+	if o.closed || o.answers+it.size() > answerBytes && o.answers > 0 {
 		return false
 	}
-	o.items = append(o.items, items...)
-	o.bytes += size
-	nudge(o.ready)
+	o.answers += it.size()
+	o.addLocked(it)
 	return true
 }
 
-// full tells whether it is over half full, or closed.
-func (o *outbox) full() bool {
+// putPassing adds a frame, or drops it, which is no failure.
+func (o *outbox) putPassing(it item) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.closed || o.bytes > outboxBytes/2
+	if o.closed || o.events > newsBytes || o.answers+it.size() > answerBytes/2 {
+		return
+	}
+	o.answers += it.size()
+	o.addLocked(it)
 }
 
-// fits tells whether putEvents would take it now.
-func (o *outbox) fits(it item) bool {
+// putEvents adds events, all or none; false when they don't fit, or it is closed.
+func (o *outbox) putEvents(events ...item) bool {
+	size := 0
+	for i := range events {
+		size += events[i].size()
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return !o.closed && (o.bytes == 0 || o.bytes+it.size() <= outboxBytes/4*3)
+	if o.closed || o.events+size > eventBytes && o.events > 0 {
+		return false
+	}
+	o.events += size
+	o.addLocked(events...)
+	return true
+}
+
+func (o *outbox) addLocked(items ...item) {
+	o.items = append(o.items, items...)
+	nudge(o.ready)
+}
+
+// room tells whether putEvents would take size bytes now.
+func (o *outbox) room(size int) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.closed && (o.events == 0 || o.events+size <= eventBytes)
 }
 
 // take moves everything out of the box into into, whose items are forgotten.
@@ -94,14 +110,19 @@ func (o *outbox) take(into []item) (items []item, done bool) {
 
 // wrote says that items taken are out of the way.
 func (o *outbox) wrote(items []item) {
-	size := 0
+	answers, events := 0, 0
 	for i := range items {
-		size += items[i].size()
+		if items[i].event {
+			events += items[i].size()
+		} else {
+			answers += items[i].size()
+		}
 		items[i] = item{}
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.bytes -= size
+	o.answers -= answers
+	o.events -= events
 	nudge(o.drain)
 }
 
