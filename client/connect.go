@@ -45,6 +45,10 @@ type ending struct {
 // run connects again and again. It is the only goroutine that calls back.
 func (d *Device) run(ctx context.Context) {
 	defer close(d.over)
+	if o := d.opts.Outbox; o != nil {
+		defer o.release()
+		defer d.keepCursor()
+	}
 	token := ""
 	for try, node := 0, 0; ; {
 		d.mu.Lock()
@@ -100,6 +104,10 @@ func (d *Device) connection(ctx context.Context, url string, last *string) endin
 	defer unhook()
 	defer ws.Close()
 	ws.SetReadLimit(maxFrame)
+	d.mu.Lock()
+	d.ws = ws
+	d.mu.Unlock()
+	d.enter(Greeting, nil)
 	hello := &wire.Hello{Ref: "hello", Token: token, Cursor: d.Cursor(), Client: d.opts.Name}
 	_ = ws.SetReadDeadline(time.Now().Add(helloTimeout))
 	if err := ws.WriteMessage(websocket.TextMessage, wire.Encode(hello)); err != nil {
@@ -184,12 +192,8 @@ func (d *Device) greet(raw []byte) (*wire.Welcome, error) {
 		d.cursor = []byte(welcome.Cursor)
 	}
 	d.open = true
-	d.out = d.out[:0]
-	for _, s := range d.pending {
-		if s.done != nil {
-			d.postLocked(s.frame)
-		}
-	}
+	d.out, d.posted = d.out[:0], d.base
+	d.goLocked(d.kept)
 	return welcome, nil
 }
 
@@ -199,7 +203,7 @@ func (d *Device) drop() {
 	d.mu.Lock()
 	asks := d.asks
 	d.asks = map[uint64]chan error{}
-	d.open = false
+	d.open, d.ws = false, nil
 	d.out = nil
 	d.mu.Unlock()
 	for _, answer := range asks {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fasthttp/websocket"
+
 	"natter/chat"
 	"natter/wire"
 )
@@ -24,6 +26,17 @@ type Options struct {
 	News  func(wire.Frame)   // presence, typing, delivered: passing news
 	State func(State, error) // with the reason why the connection ended
 
+	// Outbox, if not nil, keeps what isn't answered yet beyond this process. It
+	// is the device's until Close; the caller closes it afterwards. Earlier gets
+	// the answers to what an earlier process left in it, as done of Send would.
+	Outbox  *Outbox
+	Earlier func(Outgoing, Receipt, error)
+	// KeepCursor keeps the cursor in the Outbox too, every second and at the end,
+	// and goes on from there if Cursor is empty. After a crash the events since
+	// then are told again. It is for a program that has no store of its own; one
+	// that has keeps Event.Cursor in it, in one transaction with the event.
+	KeepCursor bool
+
 	AckEvery time.Duration // how often to tell the server the cursor; 0 is never, call Ack
 	// BackoffBase and BackoffCap bound the wait before the nth try: a random
 	// time up to base·2ⁿ, at most cap. 0 is 0.5 s and 30 s.
@@ -35,7 +48,8 @@ type State int
 
 // The states, in the order of a connection's life.
 const (
-	Connecting State = iota // it dials, and says hello
+	Connecting State = iota // it dials
+	Greeting                // the connection stands: hello goes out
 	CatchingUp              // welcome came: missed events come, sends go out
 	Live                    // synced came: what comes is news
 	Waiting                 // the connection ended; the next try comes by itself
@@ -44,7 +58,7 @@ const (
 
 // String is the state's name.
 func (s State) String() string {
-	return [...]string{"connecting", "catching up", "live", "waiting", "ended"}[s]
+	return [...]string{"connecting", "greeting", "catching up", "live", "waiting", "ended"}[s]
 }
 
 // The ways in which a call on a Device fails by the Device's own doing.
@@ -75,10 +89,13 @@ type Device struct {
 	open    bool          // welcome came and the connection stands
 	pending []*sending    // in order of sending; pending[i] has ref base+i
 	base    uint64
+	kept    uint64 // sends below it are in the Outbox, or there is none: they may go
+	posted  uint64 // sends below it were handed to this connection's write
 	asks    map[uint64]chan error
 	lastAsk uint64
 	welcome wire.Welcome
 	urls    []string
+	ws      *websocket.Conn // the connection that stands, for Reconnect
 
 	shown places // run's own; its count is anybody's
 }
@@ -88,6 +105,9 @@ type Device struct {
 func Dial(ctx context.Context, opts Options) *Device {
 	if len(opts.URLs) == 0 || opts.Token == nil {
 		panic("client: Dial needs URLs and a Token")
+	}
+	if opts.KeepCursor && opts.Outbox == nil {
+		panic("client: KeepCursor needs an Outbox to keep it in")
 	}
 	if opts.BackoffBase <= 0 {
 		opts.BackoffBase = 500 * time.Millisecond
@@ -106,8 +126,27 @@ func Dial(ctx context.Context, opts Options) *Device {
 		asks:    map[uint64]chan error{},
 		urls:    opts.URLs,
 	}
+	if o := opts.Outbox; o != nil {
+		o.take()
+		d.goOn(o)
+	}
 	go d.run(ctx)
 	return d
+}
+
+// goOn takes over what an earlier process left behind.
+func (d *Device) goOn(o *Outbox) {
+	if d.opts.KeepCursor && len(d.cursor) == 0 {
+		d.cursor = []byte(o.Cursor())
+	}
+	for _, m := range o.Left() {
+		done := func(Receipt, error) {}
+		if tell := d.opts.Earlier; tell != nil {
+			done = func(r Receipt, err error) { tell(m, r, err) }
+		}
+		d.pending = append(d.pending, &sending{frame: appendSend(nil, uint64(len(d.pending)), &m), key: m.ClientID, done: done})
+	}
+	d.kept = uint64(len(d.pending))
 }
 
 // Close ends the device and waits for its goroutines. Sends without an answer
@@ -115,6 +154,18 @@ func Dial(ctx context.Context, opts Options) *Device {
 func (d *Device) Close() {
 	d.stop()
 	<-d.over
+}
+
+// Reconnect drops the connection, if there is one; the device comes back with
+// its cursor as after any loss. It is for a program that knows that its network
+// has changed and doesn't want to wait until the old connection is found dead.
+func (d *Device) Reconnect() {
+	d.mu.Lock()
+	ws := d.ws
+	d.mu.Unlock()
+	if ws != nil {
+		_ = ws.NetConn().Close() // run sees it
+	}
 }
 
 // Done is closed when the device has ended; Err then says why.
@@ -168,77 +219,6 @@ func (d *Device) WaitLive(ctx context.Context) error {
 		case <-ctx.Done():
 			return fmt.Errorf("client: the device is %s: %w", state, ctx.Err())
 		}
-	}
-}
-
-// Outgoing is a message to send. A zero ClientID is filled in.
-type Outgoing struct {
-	Room     chat.RoomID
-	ClientID chat.ClientID
-	Text     string
-	ReplyTo  chat.Seq
-}
-
-// Receipt is the server's answer to a message: it is on disk.
-type Receipt struct {
-	ID  chat.MessageID
-	Seq chat.Seq
-	At  chat.Millis
-}
-
-type sending struct {
-	frame []byte
-	done  func(Receipt, error) // nil when answered
-}
-
-// Send sends a message and returns at once. done is called exactly once: with
-// the receipt, with the server's refusal (a *wire.Problem), or with ErrClosed
-// or ErrBacklog, on the reading goroutine or, for those two, on any. Messages
-// go out in the order of the calls, and again in that order after a reconnect.
-// A refusal that asks to wait (unavailable, too_many) isn't told: the message
-// goes out again when the time has come, then perhaps behind later ones.
-func (d *Device) Send(m Outgoing, done func(Receipt, error)) chat.ClientID {
-	if m.ClientID.IsZero() {
-		m.ClientID = NewKey()
-	}
-	d.mu.Lock()
-	if err := d.refuseLocked(); err != nil {
-		d.mu.Unlock()
-		done(Receipt{}, err)
-		return m.ClientID
-	}
-	ref := d.base + uint64(len(d.pending))
-	s := &sending{frame: appendSend(nil, ref, &m), done: done}
-	d.pending = append(d.pending, s)
-	d.postLocked(s.frame)
-	d.mu.Unlock()
-	return m.ClientID
-}
-
-func (d *Device) refuseLocked() error {
-	switch {
-	case d.state == Ended:
-		return d.err
-	case len(d.pending) >= MaxPending:
-		return ErrBacklog
-	}
-	return nil
-}
-
-// SendWait is Send for one message, waiting for its answer. When ctx ends first
-// the message may still be sent.
-func (d *Device) SendWait(ctx context.Context, m Outgoing) (Receipt, error) {
-	type answer struct {
-		r   Receipt
-		err error
-	}
-	got := make(chan answer, 1)
-	d.Send(m, func(r Receipt, err error) { got <- answer{r, err} })
-	select {
-	case a := <-got:
-		return a.r, a.err
-	case <-ctx.Done():
-		return Receipt{}, ctx.Err()
 	}
 }
 

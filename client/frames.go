@@ -268,59 +268,6 @@ func (d *Device) moveCursor(cursor []byte) {
 	d.mu.Unlock()
 }
 
-// answered ends the send of ref, if it is one.
-func (d *Device) answered(ref []byte, receipt Receipt, refused *wire.Problem) {
-	if len(ref) < 2 || ref[0] != 's' {
-		return
-	}
-	n := number(ref[1:])
-	d.mu.Lock()
-	var done func(Receipt, error)
-	if i := n - d.base; n >= d.base && i < uint64(len(d.pending)) && d.pending[i] != nil {
-		if again, after := retryAfter(refused); again {
-			d.sendLaterLocked(d.pending[i], after)
-			d.mu.Unlock()
-			return
-		}
-		done, d.pending[i].done = d.pending[i].done, nil
-	}
-	gone := 0
-	for gone < len(d.pending) && d.pending[gone].done == nil {
-		d.pending[gone] = nil
-		gone++
-	}
-	d.pending = d.pending[gone:]
-	d.base += uint64(gone)
-	d.mu.Unlock()
-	switch {
-	case done == nil: // answered before, on an earlier connection
-	case refused != nil:
-		done(Receipt{}, refused)
-	default:
-		done(receipt, nil)
-	}
-}
-
-// retryAfter tells whether a refusal asks for the same request again, and when.
-func retryAfter(refused *wire.Problem) (bool, time.Duration) {
-	if refused == nil || refused.Code != chat.KindUnavailable && refused.Code != chat.KindTooMany {
-		return false, 0
-	}
-	after := time.Duration(refused.RetryAfterMS) * time.Millisecond
-	return true, max(after, 100*time.Millisecond) + mathrand.N(100*time.Millisecond)
-}
-
-// sendLaterLocked sends s again after a while, if it still has no answer then.
-func (d *Device) sendLaterLocked(s *sending, after time.Duration) {
-	time.AfterFunc(after, func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if s.done != nil {
-			d.postLocked(s.frame)
-		}
-	})
-}
-
 // replied ends the Do of ref, if it is one.
 func (d *Device) replied(ref []byte, refused *wire.Problem) {
 	if len(ref) < 2 || ref[0] != 'a' {

@@ -55,6 +55,7 @@ func (w *writer) write() {
 		case now := <-timer.C:
 			timer.Reset(w.tick())
 			w.ackCursor()
+			w.d.keepCursor()
 			if w.beat <= 0 || now.Before(nextBeat) {
 				continue
 			}
@@ -82,7 +83,23 @@ func (w *writer) tick() time.Duration {
 	if every := w.d.opts.AckEvery; every > 0 {
 		t = min(t, every)
 	}
+	if w.d.opts.KeepCursor {
+		t = min(t, keepEvery)
+	}
 	return t
+}
+
+// keepEvery is how often a cursor that moved is kept in the Outbox.
+const keepEvery = time.Second
+
+// keepCursor keeps the cursor in the Outbox, if the caller wants that.
+func (d *Device) keepCursor() {
+	if !d.opts.KeepCursor {
+		return
+	}
+	if cursor := d.Cursor(); cursor != "" {
+		d.opts.Outbox.move(cursor)
+	}
 }
 
 func (w *writer) post(f wire.Frame) {
