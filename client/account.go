@@ -24,6 +24,8 @@ type Account struct {
 	base string
 	http *http.Client
 
+	refreshing chan struct{} // held over a refresh: the same token used twice ends the session
+
 	mu      sync.Mutex
 	session wire.Session
 }
@@ -41,7 +43,7 @@ func NewAccount(base string, h *http.Client) *Account {
 	if h == nil {
 		h = http.DefaultClient
 	}
-	return &Account{base: strings.TrimRight(base, "/"), http: h}
+	return &Account{base: strings.TrimRight(base, "/"), http: h, refreshing: make(chan struct{}, 1)}
 }
 
 // Base is the address the calls go to.
@@ -93,16 +95,29 @@ func (a *Account) SignOut(ctx context.Context) error {
 	return a.Call(ctx, http.MethodDelete, "/v1/sessions/current", nil, nil)
 }
 
-// Token is an access token with some life left in it; it refreshes when it must.
+// Token is an access token with some life left in it; it refreshes when it must,
+// once for all who ask meanwhile.
 func (a *Account) Token(ctx context.Context) (string, error) {
-	s := a.Session()
-	if s.RefreshToken != "" && time.Until(s.AccessExpiresAt.Time()) < refreshBefore {
-		if err := a.Refresh(ctx); err != nil {
-			return "", err
-		}
-		s = a.Session()
+	if s := a.Session(); !stale(&s) {
+		return s.AccessToken, nil
 	}
-	return s.AccessToken, nil
+	select {
+	case a.refreshing <- struct{}{}:
+		defer func() { <-a.refreshing }()
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	if s := a.Session(); !stale(&s) { // somebody was faster
+		return s.AccessToken, nil
+	}
+	if err := a.Refresh(ctx); err != nil {
+		return "", err
+	}
+	return a.Session().AccessToken, nil
+}
+
+func stale(s *wire.Session) bool {
+	return s.RefreshToken != "" && time.Until(s.AccessExpiresAt.Time()) < refreshBefore
 }
 
 // Call makes any call: in is sent as JSON unless nil, the answer is read into
