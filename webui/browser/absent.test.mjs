@@ -27,10 +27,7 @@ test('a device that was closed catches up, at the first unread, and a reload kee
       (await tom.row('Maya').getByTestId('badge').locator('[aria-hidden]').textContent()) === '5',
   );
   await tom.enter('Maya');
-  await until(
-    'all of it, once, in order',
-    async () => (await tom.texts()).join('|') === ['before', ...missed].join('|'),
-  );
+  await tom.shows('before', ...missed);
   const above = await tom.page.evaluate(() => {
     const line = document.querySelector('[data-testid="unread-line"]');
     return line?.nextElementSibling?.textContent?.includes('missed 1');
@@ -39,10 +36,7 @@ test('a device that was closed catches up, at the first unread, and a reload kee
   await maya.state('missed 5', 'read');
 
   await tom.page.reload();
-  await until(
-    'the same after a reload',
-    async () => (await tom.texts()).join('|') === ['before', ...missed].join('|'),
-  );
+  await tom.shows('before', ...missed);
   assert.equal(await tom.page.getByTestId('unread-line').count(), 0);
 });
 

@@ -1,6 +1,5 @@
 import { test } from 'node:test';
 import { stage } from './stage.mjs';
-import { until } from './until.mjs';
 
 const s = stage();
 
@@ -23,18 +22,11 @@ test('the server is killed in the middle of a talk: all that was sent arrives on
     wanted.push(`${round}.dark`);
     await maya.say(`${round}.dark`);
     await s.server.run();
-    for (const device of [maya, tom])
-      await until(
-        `round ${round}: everything once, in order`,
-        async () => (await device.texts()).join('|') === wanted.join('|'),
-      );
+    for (const device of [maya, tom]) await device.shows(...wanted);
   }
   await maya.state('3.dark', 'read');
   await tom.page.reload();
-  await until(
-    'and from the server’s own history',
-    async () => (await tom.texts()).join('|') === wanted.join('|'),
-  );
+  await tom.shows(...wanted);
 });
 
 test('the page is closed with messages in the outbox: they go when it is opened again', async () => {
@@ -52,5 +44,5 @@ test('the page is closed with messages in the outbox: they go when it is opened 
   await ann.page.goto(ann.url);
   await ann.enter('Maya');
   await ann.state('kept two', 'sent');
-  await until('once each', async () => (await ann.texts()).join('|') === 'first|kept one|kept two');
+  await ann.shows('first', 'kept one', 'kept two');
 });

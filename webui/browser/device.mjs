@@ -108,6 +108,18 @@ export class Device {
     return this.page.getByTestId('text').allInnerTexts();
   }
 
+  /** Waits until exactly these are on screen, in this order. */
+  async shows(...wanted) {
+    let now = [];
+    await until(
+      () => `on screen ${JSON.stringify(wanted)}, there was ${JSON.stringify(now)}`,
+      async () => {
+        now = await this.texts();
+        return now.join('|') === wanted.join('|');
+      },
+    );
+  }
+
   sees(text, times = 1) {
     return until(
       `${times} × "${text}" on screen`,

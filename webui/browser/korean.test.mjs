@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { stage } from './stage.mjs';
-import { until } from './until.mjs';
 
 const s = stage();
 
@@ -59,10 +58,7 @@ test('a person who writes Korean', async () => {
 });
 
 async function sent(...texts) {
-  await until(
-    `on screen: ${texts.join(', ')}`,
-    async () => (await maya.texts()).join('|') === texts.join('|'),
-  );
+  await maya.shows(...texts);
   assert.equal(await maya.composer().inputValue(), '');
 }
 
