@@ -55,3 +55,25 @@ test('offline: what is kept can be read, what is sent waits and goes', async () 
   await ann.page.getByTestId('banner').getByText('Back online').waitFor();
   await ann.page.getByTestId('banner').waitFor({ state: 'detached' });
 });
+
+test('a message is read when it is seen: not in a tab behind another, and at once when it comes to the front', async () => {
+  const eve = await s.person('eve', 'Eve');
+  const kim = await s.person('kim', 'Kim');
+  await eve.talkTo('kim');
+  await eve.say('one');
+  await kim.enter('Eve');
+  await eve.state('one', 'read');
+  await kim.page.evaluate(() => {
+    document.hasFocus = () => false;
+  });
+  await eve.say('two');
+  await kim.sees('two');
+  await until('it counts as unread', async () => (await kim.page.title()) === '(1) natter');
+  await eve.state('two', 'delivered');
+  assert.equal(await eve.receipt('two').getAttribute('data-state'), 'delivered');
+  await kim.page.evaluate(() => {
+    delete document.hasFocus;
+    dispatchEvent(new Event('focus'));
+  });
+  await eve.state('two', 'read');
+});

@@ -127,10 +127,14 @@ export class Device {
     );
   }
 
+  receipt(text) {
+    const message = this.page.getByTestId('own-message').filter({ hasText: text }).last();
+    return message.getByTestId('state');
+  }
+
   /** The receipt beside one's own message has come this far, or further. */
   async state(text, state) {
-    const message = this.page.getByTestId('own-message').filter({ hasText: text }).last();
-    const receipt = message.getByTestId('state');
+    const receipt = this.receipt(text);
     await until(`"${text}" is ${state}`, async () => {
       const now = await receipt.getAttribute('data-state', { timeout: 1000 }).catch(() => '');
       return STATES.indexOf(now) >= STATES.indexOf(state);

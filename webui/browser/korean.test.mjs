@@ -26,16 +26,7 @@ class Keyboard {
     return this.cdp.send('Input.insertText', { text });
   }
 
-  /** Enter as it arrives while an input method is at work: keyCode 229. */
-  composingEnter(type) {
-    return this.cdp.send('Input.dispatchKeyEvent', {
-      type,
-      key: 'Process',
-      code: 'Enter',
-      windowsVirtualKeyCode: 229,
-    });
-  }
-
+  /** While a composition is open the page sees it as one of its own: isComposing. */
   enter(type) {
     return this.cdp.send('Input.dispatchKeyEvent', {
       type,
