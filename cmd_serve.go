@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -96,10 +97,32 @@ func serve(ctx context.Context, c *config.Config, out io.Writer) error {
 	case <-told:
 	case err = <-failed:
 	}
-	within, done := context.WithTimeout(context.Background(), c.ShutdownGrace)
+	grace := c.ShutdownGrace
+	if errors.Is(err, node.ErrAgain) {
+		grace = min(grace, againGrace)
+	}
+	within, done := context.WithTimeout(context.Background(), grace)
 	defer done()
-	return errors.Join(err, n.Stop(within))
+	if stopped := n.Stop(within); !errors.Is(err, node.ErrAgain) {
+		return errors.Join(err, stopped)
+	}
+	select {
+	case <-told:
+		return nil
+	default:
+	}
+	// This very process becomes the next one: connections, locks and whatever hangs
+	// on a disk that failed end with its memory.
+	path, err := os.Executable()
+	if err == nil {
+		err = syscall.Exec(path, os.Args, os.Environ())
+	}
+	return fmt.Errorf("start anew: %w", err)
 }
+
+// againGrace is what a node has to stop that starts anew because its disk failed:
+// there is nothing that it could still write.
+const againGrace = 2 * time.Second
 
 // logHandler is the log's form, on out.
 func logHandler(c *config.Config, out io.Writer) slog.Handler {

@@ -52,8 +52,11 @@ func newCommitter(s *Store, p int, out *publisher) *committer {
 	return &committer{s: s, partition: p, out: out, wake: make(chan struct{}, 1)}
 }
 
-// add queues c; errBusy when the queue is full.
+// add queues c; errBusy when the queue is full, or why the store is held.
 func (k *committer) add(c *chat.Command) error {
+	if why := k.s.held.Load(); why != nil {
+		return why
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.closed {

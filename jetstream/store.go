@@ -72,6 +72,7 @@ type Store struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 	clean  atomic.Bool // set when every projector has finished in order
+	held   atomic.Pointer[chat.Problem]
 }
 
 // Open creates what is missing, makes again what a crash took, and starts the
@@ -232,8 +233,15 @@ func (s *Store) caughtUp(ctx context.Context) error {
 	return nil
 }
 
-// Ready is nil when every projector keeps up with its log.
+// Hold has every command refused with why, until it is called with nil. What was
+// taken before goes on.
+func (s *Store) Hold(why *chat.Problem) { s.held.Store(why) }
+
+// Ready is nil when commands are taken and every projector keeps up with its log.
 func (s *Store) Ready() error {
+	if why := s.held.Load(); why != nil {
+		return why
+	}
 	for _, p := range s.projectors {
 		if err := p.ready(); err != nil {
 			return err

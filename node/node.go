@@ -47,6 +47,7 @@ type Node struct {
 
 	serving  sync.WaitGroup
 	stopping atomic.Bool
+	quit     chan struct{} // closed when stopping begins
 	stopOnce sync.Once
 	stopErr  error
 	ended    chan struct{} // closed when Stop is through
@@ -62,7 +63,7 @@ const ownFiles = 256
 // Whoever starts it must Stop it. Besides *DataError, ErrAddressInUse and
 // *config.Error, errors are of the machine.
 func Start(ctx context.Context, c *config.Config, log *slog.Logger) (_ *Node, err error) {
-	n := &Node{config: c, log: log, registry: newRegistry(c.Name), ended: make(chan struct{}), failed: make(chan struct{})}
+	n := &Node{config: c, log: log, registry: newRegistry(c.Name), ended: make(chan struct{}), failed: make(chan struct{}), quit: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			n.abandon()
@@ -182,6 +183,7 @@ func (n *Node) serve() {
 			n.fail(fmt.Errorf("the listener: %w", err))
 		}
 	})
+	n.serving.Go(n.watchDisk)
 	if n.back != nil {
 		n.operator = n.admin()
 		n.serving.Go(func() { n.serveAdmin(n.back) })

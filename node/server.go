@@ -112,6 +112,8 @@ type natsLog struct {
 	log   *slog.Logger
 	fatal func(error)
 	last  atomic.Pointer[string] // the last error, for a start that failed
+	// broken: a stream was given up because a write failed (disk.go).
+	broken atomic.Bool
 }
 
 func (l *natsLog) Noticef(format string, args ...any) { l.log.Debug(fmt.Sprintf(format, args...)) }
@@ -130,6 +132,9 @@ func (l *natsLog) Warnf(format string, args ...any) {
 func (l *natsLog) Errorf(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	l.last.Store(&text)
+	if strings.Contains(text, "failed to store a msg") || strings.Contains(text, "Critical write error") {
+		l.broken.Store(true)
+	}
 	l.log.Error(text)
 }
 

@@ -26,6 +26,7 @@ func (n *Node) Stop(ctx context.Context) error {
 
 func (n *Node) stop(ctx context.Context) error {
 	n.stopping.Store(true)
+	close(n.quit)
 	var cut, failed error
 	if n.edge != nil {
 		leaving, cancel := partOf(ctx)
@@ -49,6 +50,11 @@ func (n *Node) stop(ctx context.Context) error {
 	}
 	if n.nats != nil {
 		n.nats.shutdown()
+		if failed == nil && n.nats.log.broken.Load() {
+			// Projections are acknowledged before they are written: what looks
+			// finished may be gone.
+			failed = errors.New("a write to the disk failed")
+		}
 	}
 	if n.operator != nil {
 		_ = n.operator.Close()
