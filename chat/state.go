@@ -107,10 +107,22 @@ func (w *Window) find(c *Command) (Result, bool) {
 }
 
 func (w *Window) add(c *Command, res Result) {
-	key := sendKey{c.Room, c.By, c.ClientID}
+	w.remember(sendKey{c.Room, c.By, c.ClientID}, res, c.At)
+}
+
+// Remember puts in a message that history holds, as if it had just been sent: a
+// window that begins in the middle of the log is whole only with those before.
+// Call it in the order of time.
+func (w *Window) Remember(m *Message) {
+	if !m.ClientID.IsZero() {
+		w.remember(sendKey{m.Room, m.Sender, m.ClientID}, Result{ID: m.ID, Seq: m.Seq, At: m.CreatedAt}, m.CreatedAt)
+	}
+}
+
+func (w *Window) remember(key sendKey, res Result, at Millis) {
 	w.seen[key] = res
-	w.order = append(w.order, sendSeen{key, c.At})
-	limit := c.At - WindowKept
+	w.order = append(w.order, sendSeen{key, at})
+	limit := at - WindowKept
 	drop := 0
 	for drop < len(w.order) && w.order[drop].at < limit {
 		delete(w.seen, w.order[drop].key)

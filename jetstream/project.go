@@ -109,7 +109,11 @@ func (p *projector) project(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	p.rooms = make(map[chat.RoomID]*projected)
-	p.window = chat.NewWindow()
+	window, err := p.s.windowAt(ctx, p.partition, p.rec.base)
+	if err != nil {
+		return err
+	}
+	p.window = window
 	p.history = p.rec.base.History
 	p.applied.Store(p.rec.base.Log)
 	p.finished.Store(p.rec.base.Log)

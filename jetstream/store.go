@@ -71,7 +71,6 @@ type Store struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	done   sync.WaitGroup
-	clean  atomic.Bool // set when every projector has finished in order
 	held   atomic.Pointer[chat.Problem]
 }
 

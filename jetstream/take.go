@@ -36,7 +36,6 @@ type touched struct {
 	room     *projected
 	messages []chat.Message
 	record   bool
-	sealed   uint64 // pages sealed before the take
 	pages    map[uint64]bool
 	marks    map[chat.UserID]uint64 // to the log sequence that changed it
 	left     map[chat.UserID]uint64
