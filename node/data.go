@@ -154,6 +154,28 @@ func (d *directory) make(made identity) error {
 	return syncDirectory(d.path)
 }
 
+// settle puts on the disk the names of what NATS has made, and what its streams
+// are: NATS syncs the contents of a log, but not the directories above it, and
+// nothing at all of a stream that may lose its end. Without it a power failure
+// could take away, with the name, what was synced.
+func (d *directory) settle() error {
+	err := filepath.WalkDir(d.file(streamsDir), func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // a temporary file
+			return nil
+		case err != nil:
+			return err
+		case entry.IsDir():
+			return syncDirectory(path)
+		case strings.HasPrefix(entry.Name(), "meta."):
+			return syncFile(path)
+		}
+		return nil
+	})
+	_ = syncDirectory(filepath.Dir(d.path)) // a service may not be allowed to read there
+	return errors.Join(err, syncDirectory(d.path))
+}
+
 // stopped takes the mark away: what is on the disk now is all there was. First
 // everything goes to the disk, because the next start trusts it: a mark that is
 // gone and pages that were never written would be a silent loss.

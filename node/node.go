@@ -89,6 +89,9 @@ func Start(ctx context.Context, c *config.Config, log *slog.Logger) (_ *Node, er
 	if err := n.open(ctx); err != nil {
 		return nil, err
 	}
+	if err := n.data.settle(); err != nil {
+		return nil, &DataError{n.data.path, fmt.Sprintf("can't be written: %v", reason(err))}
+	}
 	n.serve()
 	log.Info("the node is ready", "url", n.URL(), "admin", n.AdminURL(), "data", c.Data, "version", Version,
 		"durability", c.Durability, "partitions", c.Partitions, "took_ms", time.Since(begun).Milliseconds())
