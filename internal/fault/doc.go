@@ -6,7 +6,7 @@
 //	    └─ sent, acked, seen ─▶ check.History                       (lossfs, in some)
 //
 // The nodes are processes of the program built from this tree. Every run prints
-// its seed; NATTER_FAULT_SEED repeats the choices (not the timing). A run that
-// fails keeps the data directory and says where. NATTER_FAULT_LONG=1 runs ten
+// its seed; FAULT_SEED repeats the choices (not the timing). A run that
+// fails keeps the data directory and says where. FAULT_LONG=1 runs ten
 // times as long.
 package fault

@@ -85,3 +85,35 @@ func TestPowerFailureFast(t *testing.T) {
 		t.Errorf("%d messages are gone and the checker saw %d", gone, rep.Lost)
 	}
 }
+
+// TestPowerFailureAcrossFiles: large texts in one partition, so that the streams
+// of the store go on to a new file (each 8 MB) every few seconds, and what
+// survives of the one file says nothing about the next. A projection then comes
+// back with a hole in its middle.
+func TestPowerFailureAcrossFiles(t *testing.T) {
+	random := dice(t)
+	node := startFragile(t, lossfs.Journaled, "--partitions=1")
+	l := newLoad(t, node.Node, traffic{people: 6, rate: 300, group: 2, bytes: 3900})
+	l.begin(random)
+	for range 3 * long() {
+		l.talk(random, 500*time.Millisecond, 4*time.Second)
+		node.powerFails(t, lossfs.Something, random)
+	}
+	l.talk(random, 300*time.Millisecond, time.Second)
+	l.kept(l.end())
+}
+
+// TestPowerFailurePosix is TestPowerFailure on a file system that promises no more
+// than POSIX: a file that was synced has no name until its directory was.
+func TestPowerFailurePosix(t *testing.T) {
+	random := dice(t)
+	node := startFragile(t, lossfs.Posix)
+	l := newLoad(t, node.Node, powerTraffic)
+	l.begin(random)
+	for range 3 * long() {
+		l.talk(random, 300*time.Millisecond, 2*time.Second)
+		node.powerFails(t, lossfs.Survival(random.IntN(2)), random)
+	}
+	l.talk(random, 300*time.Millisecond, time.Second)
+	l.kept(l.end())
+}

@@ -21,14 +21,14 @@ type FS struct {
 }
 
 // New mounts an empty disk for the length of a test. Without root or /dev/fuse it
-// skips the test, unless NATTER_REQUIRE_FUSE is set: then it fails it. The backing
+// skips the test, unless LOSSFS_REQUIRED is set: then it fails it. The backing
 // directory lies in memory where the system has /dev/shm: what is durable is for
 // the Disk to say, and not for the machine's own disk to be waited for.
 func New(t testing.TB, model Model) *FS {
 	t.Helper()
 	if f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0); err != nil || os.Geteuid() != 0 {
-		if os.Getenv("NATTER_REQUIRE_FUSE") != "" {
-			t.Fatal("no root or no /dev/fuse, and NATTER_REQUIRE_FUSE is set")
+		if os.Getenv("LOSSFS_REQUIRED") != "" {
+			t.Fatal("no root or no /dev/fuse, and LOSSFS_REQUIRED is set")
 		}
 		t.Skip("SKIPPED: needs root and /dev/fuse; nothing is known about power failures here")
 	} else {
