@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -43,15 +42,8 @@ file, then the defaults; ` + "`natter config`" + ` documents them.
 	return cmd
 }
 
-// garbagePercent is GOGC unless the environment has one: memory for speed, and
-// JetStream's caches of its files go with each collection.
-const garbagePercent = 200
-
 // serve runs a node until a signal, or until ctx ends, or it can't go on.
 func serve(ctx context.Context, c *config.Config, out io.Writer) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbagePercent)
-	}
 	log := slog.New(logHandler(c, out))
 	slog.SetDefault(log)
 
