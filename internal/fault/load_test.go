@@ -234,7 +234,7 @@ func (l *load) pace(ctx context.Context, random *rand.Rand) {
 		case <-ctx.Done():
 			return
 		}
-		for due := int(time.Since(began).Seconds() * float64(l.rate)/slowdown); n < due; n++ {
+		for due := int(time.Since(began).Seconds() * float64(l.rate) / slowdown); n < due; n++ {
 			p := l.persons[random.IntN(len(l.persons))]
 			m := client.Outgoing{Room: p.direct, ClientID: client.NewKey(), Text: fmt.Sprintf("%s says %d %s", p.name, n, filling)}
 			if random.IntN(l.group) == 0 {
