@@ -291,6 +291,9 @@ func (s *Store) readTail(ctx context.Context, p int, id chat.RoomID, sealed uint
 // until the messages are older than since. A room's messages never go back in
 // time, so nothing lies beyond.
 func (h history) Find(ctx context.Context, id chat.RoomID, by chat.UserID, client chat.ClientID, since chat.Millis) (*chat.Message, error) {
+	if why := h.s.held.Load(); why != nil {
+		return nil, why // what can't be found on a disk that failed may be there
+	}
 	_, newest, err := h.Room(ctx, id)
 	if err != nil || newest == nil {
 		return nil, err
