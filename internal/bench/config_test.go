@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"natter/internal/check"
 )
 
 func good() Config {
@@ -22,9 +24,19 @@ func TestValidate(t *testing.T) {
 		"--group-size": func(c *Config) { c.Workload, c.GroupSize = Group, 101 },
 		"--window":     func(c *Config) { c.Rate = 5 },
 		"--rate":       func(c *Config) { c.Window, c.Rate = 0, 1e7 },
-		"--duration":   func(c *Config) { c.Duration = time.Hour },
+		"--duration":   func(c *Config) { c.Duration = 3 * time.Hour },
 		"--text-bytes": func(c *Config) { c.TextBytes = 15 },
 		"--durability": func(c *Config) { c.Durability = "none" },
+		"--sockets":    func(c *Config) { c.Workload, c.Users, c.Sockets = Idle, 200, 200 },
+		"--steps":      func(c *Config) { c.Workload, c.Steps = Idle, []int{1, 3} },
+		"--missed":     func(c *Config) { c.Workload, c.Others = CatchUp, []int{1} },
+		"--others":     func(c *Config) { c.Workload, c.Missed, c.Others = CatchUp, 1, []int{2, 1} },
+		"--rounds":     func(c *Config) { c.Workload, c.Rate = Storm, 1 },
+		"--spread":     func(c *Config) { c.Workload, c.Rate, c.Rounds = Storm, 1, 1 },
+		"--rooms":      func(c *Config) { c.Workload, c.Rooms = History, 1001 },
+		"--messages":   func(c *Config) { c.Workload, c.Rooms = History, 10 },
+		"--reads":      func(c *Config) { c.Workload, c.Rooms, c.Messages = History, 10, 10 },
+		"--slow":       func(c *Config) { c.Workload, c.GroupSize, c.Rate, c.Slow = Mixed, 2, 1, 3 },
 	} {
 		c := good()
 		spoil(&c)
@@ -57,7 +69,7 @@ func TestStamp(t *testing.T) {
 
 // TestWriteTable: every number a reader looks for is there.
 func TestWriteTable(t *testing.T) {
-	r := &Result{Workload: Pairs, AckedPerSecond: 1234, Raw: &Raw{}, FirstError: "oops"}
+	r := &Result{Workload: Pairs, AckedPerSecond: 1234, Raw: &Raw{}, FirstError: "oops", Check: &check.Report{}}
 	var table, json strings.Builder
 	if err := r.WriteTable(&table); err != nil {
 		t.Fatal(err)

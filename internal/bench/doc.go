@@ -1,11 +1,14 @@
 // Package bench puts a bounded load on one node and says what came of it:
 // `natter bench`.
 //
-//	Run ─▶ target   the node: started here, or joined
-//	    ─▶ world    people, rooms and devices, all in this process
-//	    ─▶ load     closed loop (a window each) or a fixed rate, for a time
-//	    ─▶ check    every message once, in order, at everybody
-//	    ─▶ raw      what JetStream alone does here: the measure of the rate
+//	Run ─▶ target    the node: started here, or joined
+//	    ─▶ world     people, rooms and devices, all in this process
+//	    ─▶ workload  one of a table; each in a file of its name
+//	         talk      pairs, groups: windows or a fixed rate, for a time
+//	         idle · catch-up · storm · history · mixed
+//	    ─▶ check     every message once, in order, at everybody
+//	    ─▶ raw       what JetStream alone does here: the measure of the rate
+//	    ─▶ Result ─▶ table, JSON, or a page with plots
 //
 // The devices are client.Device, as a bot would use it. They share the machine
 // with the node, so what they cost is told beside the node's cost. A message's

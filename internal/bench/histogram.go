@@ -54,15 +54,28 @@ func (h *histogram) record(d time.Duration) {
 type Latency struct {
 	Count uint64  `json:"count"`
 	P50   float64 `json:"p50_ms"`
+	P90   float64 `json:"p90_ms"`
 	P99   float64 `json:"p99_ms"`
+	P999  float64 `json:"p99.9_ms"`
 	Max   float64 `json:"max_ms"`
 }
 
 func (h *histogram) latency() Latency {
+	return h.tell((*atomic.Uint64).Load, (*atomic.Int64).Load)
+}
+
+// take is latency of what was recorded since the last take.
+func (h *histogram) take() Latency {
+	return h.tell(
+		func(n *atomic.Uint64) uint64 { return n.Swap(0) },
+		func(n *atomic.Int64) int64 { return n.Swap(0) })
+}
+
+func (h *histogram) tell(count func(*atomic.Uint64) uint64, most func(*atomic.Int64) int64) Latency {
 	var counts [buckets]uint64
 	var total uint64
 	for i := range counts {
-		counts[i] = h.counts[i].Load()
+		counts[i] = count(&h.counts[i])
 		total += counts[i]
 	}
 	at := func(q float64) float64 {
@@ -75,7 +88,7 @@ func (h *histogram) latency() Latency {
 		}
 		return 0
 	}
-	return Latency{Count: total, P50: at(0.50), P99: at(0.99), Max: ms(uint64(h.most.Load()))}
+	return Latency{Count: total, P50: at(0.50), P90: at(0.90), P99: at(0.99), P999: at(0.999), Max: ms(uint64(most(&h.most)))}
 }
 
 // ms is nanoseconds in milliseconds, to the microsecond.

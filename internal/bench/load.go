@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"natter/chat"
@@ -59,18 +60,28 @@ func stamped(text []byte) int64 {
 
 func (w *world) now() int64 { return int64(time.Since(w.began)) }
 
+// window is a time that is measured.
+type window struct {
+	opens, closes     atomic.Int64 // in nanoseconds since began; 0 is not yet
+	toAck, toDelivery histogram
+}
+
 // measured tells whether what was sent at belongs to the window.
-func (w *world) measured(at int64) bool {
-	from, to := w.opens.Load(), w.closes.Load()
+func (v *window) measured(at int64) bool {
+	from, to := v.opens.Load(), v.closes.Load()
 	return from != 0 && at >= from && (to == 0 || at < to)
 }
 
-// send sends a message whose clock starts at; again says whether its answer is
-// followed by the next one.
-func (p *player) send(at int64, again bool) {
+// send sends a message to one of the device's rooms, whose clock starts at; again
+// says whether its answer is followed by the next one.
+func (p *player) send(s *seat, at int64, again bool) {
 	w := p.world
 	w.flying.Add(1)
-	p.device.Send(client.Outgoing{Room: p.room.id, Text: w.stamp(at)}, func(r client.Receipt, err error) {
+	stamp := at
+	if p.restless {
+		stamp = 0 // before every window
+	}
+	p.device.Send(client.Outgoing{Room: s.room.id, Text: w.stamp(stamp)}, func(r client.Receipt, err error) {
 		w.flying.Add(-1)
 		switch {
 		case errors.Is(err, client.ErrClosed):
@@ -78,15 +89,15 @@ func (p *player) send(at int64, again bool) {
 		case err != nil:
 			w.fail(err)
 		default:
-			if w.measured(at) {
-				w.toAck.record(time.Duration(w.now() - at))
+			if v := w.window.Load(); v.measured(at) && !p.restless {
+				v.toAck.record(time.Duration(w.now() - at))
 			}
 			w.acked.Add(1)
-			p.room.acked.Add(1)
-			p.lane.Acked(r.ID, r.Seq)
+			s.room.acked.Add(1)
+			s.lane.Acked(r.ID, r.Seq)
 		}
 		if again && !w.stopped.Load() {
-			p.send(w.now(), true)
+			p.send(s, w.now(), true)
 		}
 	})
 }
@@ -98,28 +109,42 @@ func (w *world) fail(err error) {
 
 // event is a device's callback.
 func (p *player) event(e *client.Event) {
-	if e.Type != chat.EventMessage || p.lane == nil {
+	if e.Type != chat.EventMessage {
 		return
 	}
 	w, m := p.world, &e.Message
-	p.lane.Seen(m.ID, m.Seq, m.Person)
+	for _, s := range p.seats {
+		if string(s.room.id) == string(m.Room) {
+			s.lane.Seen(m.ID, m.Seq, m.Person)
+			s.last.Store(uint64(m.Seq))
+			p.heard(m)
+			return
+		}
+	}
+	switch {
+	case len(p.seats) == 0 && string(m.Sender) == p.person.id && m.Person:
+		p.own.Add(1)
+	case len(p.seats) > 0:
+		w.fail(fmt.Errorf("a message of a room that is none of the device's: %s", m.Room))
+	}
+}
+
+// heard counts a message in one of the device's rooms.
+func (p *player) heard(m *client.Brief) {
+	w := p.world
 	if !m.Person {
 		return
 	}
 	w.shown.Add(1)
-	if string(m.Sender) == p.id {
+	if string(m.Sender) == p.person.id {
 		return // one's own message is no delivery
 	}
 	w.delivered.Add(1)
-	if at := stamped(m.Text); w.measured(at) {
-		w.toDelivery.record(time.Duration(w.now() - at))
-	}
-}
-
-// state is a device's callback: a connection that breaks is an error.
-func (p *player) state(s client.State, err error) {
-	if s == client.Waiting || s == client.Ended && !errors.Is(err, client.ErrClosed) {
-		p.world.fail(fmt.Errorf("a connection broke: %w", err))
+	at := stamped(m.Text)
+	if v := w.window.Load(); v.measured(at) && !p.restless {
+		took := time.Duration(w.now() - at)
+		v.toDelivery.record(took)
+		w.tick.record(took)
 	}
 }
 
@@ -136,50 +161,56 @@ func (w *world) count(ctx context.Context) (counts, error) {
 	return counts{at: time.Now(), acked: w.acked.Load(), delivered: w.delivered.Load(), cost: spent, own: ownCPU()}, err
 }
 
-// drive puts the load on, and returns what stood at the window's ends.
-func (w *world) drive(ctx context.Context) (from, to counts, err error) {
-	paced := make(chan struct{})
-	pacing, stop := context.WithCancel(ctx)
-	defer func() { stop(); <-paced }()
+// start puts the load on; stop ends it and waits for its goroutine.
+func (w *world) start(ctx context.Context) (stop func()) {
 	if w.config.Window > 0 {
-		close(paced)
 		for _, p := range w.players {
 			for range w.config.Window {
-				p.send(w.now(), true)
+				p.send(p.seats[0], w.now(), true)
 			}
 		}
-	} else {
-		go func() { defer close(paced); w.pace(pacing) }()
+		return func() { w.stopped.Store(true) }
 	}
-	rest(ctx, w.config.Warmup)
+	pacing, cancel := context.WithCancel(ctx)
+	paced := make(chan struct{})
+	go func() { defer close(paced); w.pace(pacing) }()
+	return func() { w.stopped.Store(true); cancel(); <-paced }
+}
+
+// measure opens a window for Duration, under the load that is on, and returns
+// what stood at its ends.
+func (w *world) measure(ctx context.Context) (v *window, from, to counts, err error) {
+	v = new(window)
 	profiled := make(chan error, 1)
 	if w.config.Profile != "" {
 		go func() { profiled <- w.target.profile(ctx, w.config.Profile, w.config.Duration) }()
 	} else {
 		profiled <- nil
 	}
-	if from, err = w.count(ctx); err != nil {
-		return from, to, err
+	from, err = w.count(ctx)
+	if err == nil {
+		w.window.Store(v)
+		v.opens.Store(max(w.now(), 1))
+		rest(ctx, w.config.Duration)
+		v.closes.Store(w.now())
+		to, err = w.count(ctx)
 	}
-	w.opens.Store(max(w.now(), 1))
-	rest(ctx, w.config.Duration)
-	w.closes.Store(w.now())
-	to, err = w.count(ctx)
-	w.stopped.Store(true)
-	return from, to, errors.Join(err, <-profiled, ctx.Err())
+	return v, from, to, errors.Join(err, <-profiled, ctx.Err())
 }
 
-// pace sends Rate messages a second, from everybody in turn, until stopped.
+// pace sends Rate messages a second, from everybody in turn and into each of
+// their rooms in turn, until stopped.
 func (w *world) pace(ctx context.Context) {
 	const beat = 2 * time.Millisecond
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
 	start, sent := w.now(), int64(0)
+	all := int64(len(w.players))
 	for ctx.Err() == nil && !w.stopped.Load() {
 		due := int64(float64(w.now()-start) / float64(time.Second) * w.config.Rate)
 		for ; sent < due && w.flying.Load() < maxFlying; sent++ {
-			p := w.players[sent%int64(len(w.players))]
-			p.send(start+int64(float64(sent)/w.config.Rate*float64(time.Second)), false)
+			p := w.players[sent%all]
+			p.send(p.seats[sent/all%int64(len(p.seats))], start+int64(float64(sent)/w.config.Rate*float64(time.Second)), false)
 		}
 		select {
 		case <-tick.C:

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -13,17 +14,20 @@ import (
 // the checks are of everything that was sent. Errors, Lost, Duplicated and
 // OutOfOrder must be 0.
 type Result struct {
-	Workload   string  `json:"workload"`
-	Users      int     `json:"users"`
-	Rooms      int     `json:"rooms,omitempty"`
-	RoomSize   int     `json:"room_size,omitempty"`
-	Window     int     `json:"window,omitempty"`
-	Rate       float64 `json:"rate,omitempty"`
-	TextBytes  int     `json:"text_bytes,omitempty"`
-	Durability string  `json:"durability"`
-	Seconds    float64 `json:"seconds"`
-	Cores      int     `json:"cores"`
-	System     string  `json:"system"`
+	Workload    string  `json:"workload"`
+	Title       string  `json:"title,omitempty"` // what was asked for, in a line
+	When        string  `json:"when"`
+	Users       int     `json:"users"`
+	Connections int     `json:"connections,omitempty"`
+	Rooms       int     `json:"rooms,omitempty"`
+	RoomSize    int     `json:"room_size,omitempty"`
+	Window      int     `json:"window,omitempty"`
+	Rate        float64 `json:"rate,omitempty"`
+	TextBytes   int     `json:"text_bytes,omitempty"`
+	Durability  string  `json:"durability"`
+	Seconds     float64 `json:"seconds"`
+	Cores       int     `json:"cores"`
+	System      string  `json:"system"`
 
 	AckedPerSecond     float64 `json:"acked_per_second"`
 	DeliveredPerSecond float64 `json:"delivered_per_second"` // to the others in the room
@@ -33,10 +37,18 @@ type Result struct {
 	// What the node used; 0 if it isn't known. The load's own use stands beside
 	// it, because both share the machine.
 	ServerCPUMicros    float64 `json:"server_cpu_us_per_message"`
+	ServerCPUDelivery  float64 `json:"server_cpu_us_per_delivery"`
 	ServerCores        float64 `json:"server_cores_used"`
 	LoadCores          float64 `json:"load_cores_used"`
 	RSSBytes           int64   `json:"server_rss_bytes"`
 	BytesPerConnection int64   `json:"bytes_per_idle_connection,omitempty"`
+
+	Idle     []IdleStep     `json:"idle,omitempty"`
+	CatchUp  *CatchUpResult `json:"catch_up,omitempty"`
+	Storm    []StormRound   `json:"storm,omitempty"`
+	History  *HistoryResult `json:"history,omitempty"`
+	Mixed    *MixedResult   `json:"mixed,omitempty"`
+	Timeline []Sample       `json:"timeline,omitempty"`
 
 	Errors     int64         `json:"errors"`
 	FirstError string        `json:"first_error,omitempty"`
@@ -56,6 +68,12 @@ func (r *Result) OK() bool {
 	return r.Errors == 0 && (r.Check == nil || r.Check.OK())
 }
 
+// workloads are what Run can do, by name.
+var workloads = map[string]func(w *world, ctx context.Context, r *Result) error{
+	Pairs: (*world).talk, Group: (*world).talk, Idle: (*world).idle,
+	CatchUp: (*world).catchUp, Storm: (*world).storm, History: (*world).history, Mixed: (*world).mixed,
+}
+
 // Run measures as c says. It leaves nothing behind, whatever happens; the
 // people it made stay in a node that was running before.
 func Run(ctx context.Context, c *Config) (*Result, error) {
@@ -64,6 +82,7 @@ func Run(ctx context.Context, c *Config) (*Result, error) {
 	}
 	r := &Result{
 		Workload: c.Workload, Users: c.Users, Durability: c.Durability, Cores: runtime.NumCPU(),
+		When:   time.Now().UTC().Format(time.RFC3339),
 		System: fmt.Sprintf("%s/%s, %s", runtime.GOOS, runtime.GOARCH, runtime.Version()),
 	}
 	if c.URL != "" {
@@ -72,7 +91,7 @@ func Run(ctx context.Context, c *Config) (*Result, error) {
 	if err := c.underLoad(ctx, r); err != nil {
 		return nil, err
 	}
-	if c.Raw > 0 && c.Workload != Idle {
+	if c.raw() {
 		c.say("measuring what JetStream alone does here")
 		raw, err := rawChild(ctx, c.Binary, c.TextBytes, c.Raw, c.Progress)
 		if err != nil {
@@ -95,45 +114,61 @@ func (c *Config) underLoad(ctx context.Context, r *Result) error {
 	defer t.close()
 	w := newWorld(c, t)
 	defer w.close()
-	c.say("signing up %d people", c.Users)
-	if err := w.signUp(ctx); err != nil {
-		return fmt.Errorf("signing up: %w", err)
+	err = workloads[c.Workload](w, ctx, r)
+	if ended := t.ended(); ended != nil {
+		return errors.Join(err, ended)
 	}
-	if c.Workload == Idle {
-		return w.idle(ctx, r)
+	return err
+}
+
+// talk is the workload of pairs and groups.
+func (w *world) talk(ctx context.Context, r *Result) error {
+	c, size := w.config, 2
+	if c.Workload == Group {
+		size = c.GroupSize
 	}
-	if err := w.makeRooms(ctx); err != nil {
-		return fmt.Errorf("making rooms: %w", err)
+	if err := w.populate(ctx, c.Users, c.Users); err != nil {
+		return err
 	}
-	if err := w.connect(ctx); err != nil {
-		return fmt.Errorf("connecting: %w", err)
+	if err := w.makeRooms(ctx, size, c.Workload == Pairs); err != nil {
+		return err
+	}
+	if err := w.connect(ctx, w.players); err != nil {
+		return err
 	}
 	c.say("%d devices in %d rooms; %s of load", len(w.players), len(w.rooms), c.Warmup+c.Duration)
-	from, to, err := w.drive(ctx)
+	stop := w.start(ctx)
+	rest(ctx, c.Warmup)
+	samples := w.sample(ctx, c.Duration, false)
+	v, from, to, err := w.measure(ctx)
+	r.Timeline = samples()
+	stop()
 	if err != nil {
 		return err
 	}
 	w.drain(ctx)
-	if err := t.ended(); err != nil {
+	if err := w.target.ended(); err != nil {
 		return err
 	}
 	w.close()
-	w.judge(r, from, to)
+	w.judge(r, v, from, to)
+	r.RoomSize = size
 	return nil
 }
 
 // judge fills in the result; every device has ended.
-func (w *world) judge(r *Result, from, to counts) {
+func (w *world) judge(r *Result, v *window, from, to counts) {
 	c := w.config
-	r.Rooms, r.RoomSize, r.Window, r.Rate, r.TextBytes = len(w.rooms), c.size(), c.Window, c.Rate, c.TextBytes
+	r.Connections, r.Rooms, r.Window, r.Rate, r.TextBytes = len(w.players), len(w.rooms), c.Window, c.Rate, c.TextBytes
 	took := to.at.Sub(from.at)
 	r.Seconds = took.Seconds()
 	acked := float64(to.acked - from.acked)
 	r.AckedPerSecond = acked / took.Seconds()
 	r.DeliveredPerSecond = float64(to.delivered-from.delivered) / took.Seconds()
-	r.ToAck, r.ToDelivery = w.toAck.latency(), w.toDelivery.latency()
+	r.ToAck, r.ToDelivery = v.toAck.latency(), v.toDelivery.latency()
 	spent := to.cost.cpu - from.cost.cpu
 	r.ServerCPUMicros = float64(spent.Microseconds()) / max(acked, 1)
+	r.ServerCPUDelivery = float64(spent.Microseconds()) / max(float64(to.delivered-from.delivered), 1)
 	r.ServerCores = spent.Seconds() / took.Seconds()
 	r.LoadCores = (to.own - from.own).Seconds() / took.Seconds()
 	r.RSSBytes = to.cost.rss
@@ -152,36 +187,3 @@ func (w *world) tellErrors(r *Result) {
 		r.FirstError = (*err).Error()
 	}
 }
-
-// idle connects everybody and measures what a silent connection costs.
-func (w *world) idle(ctx context.Context, r *Result) error {
-	rest(ctx, settle) // what signing up left behind goes to the system
-	before, err := w.target.cost(ctx)
-	if err != nil {
-		return err
-	}
-	w.config.say("connecting %d devices", len(w.players))
-	if err := w.connect(ctx); err != nil {
-		return fmt.Errorf("connecting: %w", err)
-	}
-	rest(ctx, w.config.Warmup)
-	from, err := w.count(ctx)
-	if err != nil {
-		return err
-	}
-	rest(ctx, w.config.Duration)
-	to, err := w.count(ctx)
-	if err != nil {
-		return err
-	}
-	took := to.at.Sub(from.at).Seconds()
-	r.Seconds = took
-	r.ServerCores = (to.cost.cpu - from.cost.cpu).Seconds() / took
-	r.LoadCores = (to.own - from.own).Seconds() / took
-	r.RSSBytes = to.cost.rss
-	r.BytesPerConnection = (to.cost.rss - before.rss) / int64(len(w.players))
-	w.tellErrors(r)
-	return ctx.Err()
-}
-
-const settle = 2 * time.Second

@@ -78,11 +78,72 @@ func TestGroupAtARate(t *testing.T) {
 
 // TestIdle: silent connections stay, and their cost is known.
 func TestIdle(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := small(t, Idle)
-	c.Users = 20
+	c.Users, c.Sockets, c.Steps = 5, 4, []int{10, 20}
 	r := run(t, c)
-	if r.RSSBytes == 0 || r.Errors != 0 {
+	if r.RSSBytes == 0 || r.Errors != 0 || len(r.Idle) != 2 || r.Idle[1].Connections != 20 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestCatchUp: devices that come back are told all they missed, at every size
+// of the store, and while all of them come back at once.
+func TestCatchUp(t *testing.T) {
+	t.Parallel() // it mostly waits
+	c := small(t, CatchUp)
+	c.Users, c.Missed, c.Others, c.Rounds, c.Rate = 4, 30, []int{50, 200}, 2, 50
+	r := run(t, c).CatchUp
+	if len(r.Steps) != 2 || r.Steps[1].Others != 200 || r.Steps[1].First.Count != 4 || r.Steps[1].Warm.Count != 8 || r.Steps[1].Warm.P50 <= 0 {
+		t.Errorf("%+v", r.Steps)
+	}
+	if r.AckAlone.Count != 50 || r.AckCrowd.Count != 50 || r.Crowd.Count < 4 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestStorm: every connection is cut under load, twice; all come back, and the
+// checker finds every message at every device once.
+func TestStorm(t *testing.T) {
+	t.Parallel() // it mostly waits
+	c := small(t, Storm)
+	c.Users, c.Sockets, c.Rate, c.Rounds, c.Spread = 4, 5, 50, 2, 50*time.Millisecond
+	r := run(t, c)
+	if len(r.Storm) != 2 || r.Storm[1].Synced.Count != 20 || r.Storm[1].AllSyncedSeconds <= 0 || r.Check.Readers != 20 || r.Check.Sent < 50 {
+		t.Errorf("%+v, %s", r.Storm, r.Check)
+	}
+}
+
+// TestHistory: pages are whole wherever they begin, before and after restarts.
+func TestHistory(t *testing.T) {
+	t.Parallel() // it mostly waits
+	c := small(t, History)
+	c.Users, c.Rooms, c.Messages, c.Reads = 4, 6, 6*70, 6
+	r := run(t, c).History
+	if r.ReadySeconds <= 0 || r.ReadyCrashSeconds <= 0 || r.ColdLast.Count != 6 || r.WarmBefore.Count != 6 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestMixed: all of it at once, and a slow reader in the second half; nothing
+// is lost, and the report has its plots.
+func TestMixed(t *testing.T) {
+	t.Parallel() // it mostly waits
+	c := small(t, Mixed)
+	c.Users, c.GroupSize, c.Rate, c.Slow, c.Duration = 20, 10, 50, 2, 3*time.Second
+	r := run(t, c)
+	if m := r.Mixed; m.With == nil || m.With.ToDelivery.Count == 0 || m.Reconnects == 0 || m.Pages.Count == 0 || m.Without.LiveHeapBytes == 0 {
+		t.Errorf("%+v", m)
+	}
+	if len(r.Timeline) < 2 || r.Timeline[0].Goroutines == 0 || r.Timeline[0].RSSBytes == 0 {
+		t.Errorf("%+v", r.Timeline)
+	}
+	var page strings.Builder
+	if err := WriteHTML(&page, r); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(page.String(), "<svg"); n < 4 || strings.Contains(page.String(), "NaN") {
+		t.Errorf("%d plots in\n%s", n, page.String())
 	}
 }
 

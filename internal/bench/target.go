@@ -1,14 +1,12 @@
 package bench
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -20,10 +18,14 @@ type target struct {
 	url, admin string
 	pid        int
 	node       *process.Node // nil if it was running before
+	opts       process.Options
 	remove     func()
 }
 
-const readyLimit = 60 * time.Second
+const (
+	readyLimit = 60 * time.Second
+	stopLimit  = 15 * time.Second
+)
 
 // open starts a node, or joins the one that Config names.
 func (c *Config) open(ctx context.Context) (*target, error) {
@@ -39,28 +41,49 @@ func (c *Config) open(ctx context.Context) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	node, err := process.Start(process.Options{
+	t := &target{remove: remove, opts: process.Options{
 		Binary: c.Binary, Data: dir, Listen: ports[0], Admin: ports[1],
-		Args: append([]string{"--rate-limits=off", "--durability=" + c.Durability}, c.ServeArgs...),
-	})
-	if err != nil {
+		Args: append([]string{"--rate-limits=off", "--durability=" + c.Durability, fmt.Sprintf("--max-sockets-per-user=%d", max(c.Sockets+1, 20))}, c.ServeArgs...),
+	}}
+	if _, err := t.start(ctx); err != nil {
 		remove()
 		return nil, err
 	}
-	t := &target{url: node.URL(), admin: node.AdminURL(), pid: node.PID(), node: node, remove: remove}
-	ctx, cancel := context.WithTimeout(ctx, readyLimit)
-	defer cancel()
-	if err := node.WaitReady(ctx); err != nil {
-		t.close()
-		return nil, err
-	}
+	t.url, t.admin = t.node.URL(), t.node.AdminURL()
 	c.say("started a node (%s, process %d)", t.url, t.pid)
 	return t, nil
 }
 
+// start starts the process and tells how long it took until it was ready.
+func (t *target) start(ctx context.Context) (time.Duration, error) {
+	began := time.Now()
+	node, err := process.Start(t.opts)
+	if err != nil {
+		return 0, err
+	}
+	t.node, t.pid = node, node.PID()
+	ctx, cancel := context.WithTimeout(ctx, readyLimit)
+	defer cancel()
+	if err := node.WaitReady(ctx); err != nil {
+		node.Kill()
+		return 0, err
+	}
+	return time.Since(began), nil
+}
+
+// restart stops the node, in order or as a crash would, and starts it again.
+func (t *target) restart(ctx context.Context, crash bool) (time.Duration, error) {
+	if crash {
+		t.node.Kill()
+	} else if err := t.node.Stop(stopLimit); err != nil {
+		return 0, err
+	}
+	return t.start(ctx)
+}
+
 func (t *target) close() {
 	if t.node != nil {
-		_ = t.node.Stop(10 * time.Second) // what it was for has been measured
+		_ = t.node.Stop(stopLimit) // what it was for has been measured
 	}
 	t.remove()
 }
@@ -76,56 +99,6 @@ func (t *target) ended() error {
 	default:
 		return nil
 	}
-}
-
-// cost is what the node has used so far. known is false if neither its process
-// nor its admin listener was named.
-type cost struct {
-	known bool
-	cpu   time.Duration
-	rss   int64
-}
-
-func (t *target) cost(ctx context.Context) (cost, error) {
-	switch {
-	case t.pid > 0:
-		cpu, err := process.CPU(t.pid)
-		if err != nil {
-			return cost{}, err
-		}
-		rss, err := process.RSS(t.pid)
-		return cost{known: true, cpu: cpu, rss: rss}, err
-	case t.admin != "":
-		return t.metrics(ctx)
-	}
-	return cost{}, nil
-}
-
-func (t *target) metrics(ctx context.Context) (cost, error) {
-	res, err := get(ctx, t.admin+"/metrics")
-	if err != nil {
-		return cost{}, err
-	}
-	defer res.Body.Close()
-	c := cost{known: true}
-	lines := bufio.NewScanner(res.Body)
-	for lines.Scan() {
-		name, value, _ := strings.Cut(lines.Text(), " ")
-		v, err := strconv.ParseFloat(value, 64)
-		if err != nil {
-			continue
-		}
-		switch name {
-		case "process_cpu_seconds_total":
-			c.cpu = time.Duration(v * float64(time.Second))
-		case "process_resident_memory_bytes":
-			c.rss = int64(v)
-		}
-	}
-	if c.rss == 0 {
-		return cost{}, errors.New("the admin listener's /metrics don't tell the process's cost")
-	}
-	return c, lines.Err()
 }
 
 // profile writes the node's CPU profile of the next d to a file.
