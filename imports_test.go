@@ -23,7 +23,7 @@ var layers = map[string][]string{
 	"auth":      {"natter/chat", "golang.org/x/crypto/", "golang.org/x/text/", "golang.org/x/time/", "golang.org/x/sync/", "github.com/fxamacker/cbor/"},
 	"jetstream": {"natter/chat", "github.com/nats-io/nats.go", "github.com/nats-io/nats.go/", "github.com/fxamacker/cbor/", "github.com/prometheus/client_golang/"},
 	// 2: the two ends of the wire
-	"edge": {"natter/chat", "natter/wire", "natter/auth", "github.com/gofiber/", "github.com/valyala/", "github.com/fasthttp/",
+	"edge": {"natter/chat", "natter/wire", "natter/auth", "github.com/gofiber/", "github.com/valyala/", "github.com/fasthttp/", "github.com/gobwas/ws",
 		"github.com/danielgtaylor/huma/", "github.com/prometheus/client_golang/", "golang.org/x/time/", "github.com/go-json-experiment/json", "github.com/go-json-experiment/json/"},
 	"client": {"natter/chat", "natter/wire", "github.com/fasthttp/websocket"},
 	// 3: everything put together

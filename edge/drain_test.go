@@ -2,12 +2,10 @@ package edge
 
 import (
 	"context"
-	"errors"
 	"net"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -103,7 +101,7 @@ func TestASlowDeviceCostsDisk(t *testing.T) {
 	s.send(&wire.Hello{Token: joon.AccessToken, Cursor: at})
 	next[*wire.Welcome](s)
 	var mine *session
-	for one := range h.edge.hub.of[joon.User.ID] {
+	for _, one := range h.edge.hub.of[joon.User.ID] {
 		mine = one
 	}
 	for i := range n {
@@ -120,7 +118,7 @@ func TestASlowDeviceCostsDisk(t *testing.T) {
 
 // TestOutboxBounds: each sort's bound and what happens there.
 func TestOutboxBounds(t *testing.T) {
-	o := newOutbox()
+	o := &outbox{write: func() {}}
 	event := item{frame: make([]byte, 1000-overhead), event: true}
 	n := 0
 	for ; o.putEvents(event); n++ {
@@ -141,9 +139,9 @@ func TestOutboxBounds(t *testing.T) {
 	if answers < maxUnderWay {
 		t.Errorf("%d answers fit, %d may be under way", answers, maxUnderWay)
 	}
-	items, done := o.take(nil)
-	if len(items) != n+answers || done {
-		t.Errorf("took %d, done %v", len(items), done)
+	items := o.take(nil)
+	if len(items) != n+answers {
+		t.Errorf("took %d of %d", len(items), n+answers)
 	}
 	if o.room(event.size()) || o.putEvents(event) || o.put(event) {
 		t.Error("what is being written counts")
@@ -160,77 +158,19 @@ func TestOutboxBounds(t *testing.T) {
 	if !o.putEvents(large...) || o.putEvents(event) || o.room(1) {
 		t.Error("a large entry goes alone")
 	}
-	items, _ = o.take(nil)
-	o.wrote(items)
+	o.wrote(o.take(nil))
 	o.putPassing(item{frame: []byte("news")})
 	o.close()
 	if o.put(event) || o.putEvents(event) || o.room(1) {
 		t.Error("a closed box takes more")
 	}
-	if items, done := o.take(nil); len(items) != 1 || done {
-		t.Errorf("took %d, done %v", len(items), done)
+	if items := o.take(nil); len(items) != 1 {
+		t.Errorf("took %d of 1", len(items))
 	}
-	if _, done := o.take(nil); !done {
-		t.Error("closed and empty isn't done")
-	}
-}
-
-// TestTheListenerSurvives running out of files, and bounds the connections.
-func TestTheListenerSurvives(t *testing.T) {
-	inner := &scripted{errs: []error{syscall.EMFILE, syscall.ECONNABORTED, syscall.ENFILE}}
-	l := newListener(inner, 1)
-	c, err := l.Accept()
-	if err != nil || len(inner.errs) != 0 {
-		t.Fatalf("Accept: %v, %d errors left", err, len(inner.errs))
-	}
-	second := make(chan error, 1)
-	go func() {
-		_, err := l.Accept()
-		second <- err
-	}()
-	select {
-	case err := <-second:
-		t.Fatalf("a second connection beyond the bound: %v", err)
-	default:
-	}
-	_ = c.Close()
-	_ = c.Close() // frees one place only
-	if err := <-second; err != nil {
-		t.Fatal(err)
-	}
-	third := make(chan error, 1)
-	go func() {
-		_, err := l.Accept()
-		third <- err
-	}()
-	_ = l.Close()
-	if err := <-third; !errors.Is(err, net.ErrClosed) {
-		t.Errorf("Accept after Close: %v", err)
-	}
-	inner.errs = []error{errors.New("the card is out")}
-	if _, err := newListener(inner, 1).Accept(); err == nil {
-		t.Error("an error for good is hidden")
+	if items := o.take(nil); len(items) != 0 || o.writing {
+		t.Errorf("took %d of an empty box; goes on: %v", len(items), o.writing)
 	}
 }
-
-// scripted is a listener that fails as told and then gives connections.
-type scripted struct {
-	net.Listener
-	errs []error
-}
-
-func (s *scripted) Accept() (net.Conn, error) {
-	if len(s.errs) > 0 {
-		err := s.errs[0]
-		s.errs = s.errs[1:]
-		return nil, err
-	}
-	a, b := net.Pipe()
-	_ = b.Close()
-	return a, nil
-}
-
-func (s *scripted) Close() error { return nil }
 
 // TestNobodyReadsAnothersSocket: sockets come and go while everybody is told
 // things; nobody ever receives what is for somebody else.

@@ -76,6 +76,7 @@ func New(o Options) (*Edge, error) {
 	e.server.Handler = e.outer(e.app.Handler())
 	e.server.ErrorHandler = e.onBadRequest
 	e.server.CloseOnShutdown = true
+	e.server.KeepHijackedConns = true // sockets are the hub's: they close when their sessions end
 	o.Auth.OnRevoked(e.onRevoked)
 	return e, nil
 }

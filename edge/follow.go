@@ -184,11 +184,12 @@ func (s *session) waitForRoom(size int) bool {
 		if s.life.Err() != nil {
 			return false
 		}
+		drained := s.out.drained()
 		if s.out.room(size) {
 			return true
 		}
 		select {
-		case <-s.out.drain:
+		case <-drained:
 		case <-s.life.Done():
 			return false
 		}

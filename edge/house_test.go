@@ -89,6 +89,7 @@ func open(t *testing.T, change ...func(*Options)) *house {
 	o := Options{
 		Log: h.log, History: h.history, Queues: h.queues, News: h.news, Cursors: memory.NewCursors(), Auth: h.auth,
 		NewID: newID, Now: h.now, NodeID: "n1", Version: "test", Logger: logger, linger: 50 * time.Millisecond,
+		PortableSockets: strings.HasPrefix(t.Name(), "TestPortableSockets/"),
 	}
 	for _, c := range change {
 		c(&o)

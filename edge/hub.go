@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"slices"
 	"sync"
 
 	"natter/chat"
@@ -13,14 +14,14 @@ type hub struct {
 	most int // sessions a person
 
 	mu     sync.Mutex
-	of     map[chat.UserID]map[*session]struct{}
-	open   map[*session]struct{} // those before hello too
-	closed bool                  // nobody more comes in
-	all    sync.WaitGroup        // of open
+	of     map[chat.UserID][]*session // those after hello, oldest first
+	open   map[*session]struct{}      // those before hello too
+	closed bool                       // nobody more comes in
+	all    sync.WaitGroup             // of open
 }
 
 func newHub(most int) *hub {
-	return &hub{most: most, of: map[chat.UserID]map[*session]struct{}{}, open: map[*session]struct{}{}}
+	return &hub{most: most, of: map[chat.UserID][]*session{}, open: map[*session]struct{}{}}
 }
 
 // begin counts a new socket; false when the node is closing.
@@ -43,34 +44,41 @@ func (h *hub) end(s *session) {
 	h.all.Done()
 }
 
-// enter makes s one of u's sessions; false when u has as many as one may.
-func (h *hub) enter(u chat.UserID, s *session) bool {
+// enter makes s one of its person's sessions. Who has as many as one may gives
+// up the oldest of the same device, which is returned: a client that lost its
+// connections without a word gets in. A further device doesn't.
+func (h *hub) enter(s *session) (oldest *session, entered bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.of[u]) >= h.most {
-		return false
+	of := h.of[s.who.User]
+	if len(of) >= h.most {
+		i := slices.IndexFunc(of, func(one *session) bool { return one.who.Device == s.who.Device })
+		if i < 0 {
+			return nil, false
+		}
+		oldest = of[i]
+		of = slices.Delete(of, i, i+1)
 	}
-	if h.of[u] == nil {
-		h.of[u] = map[*session]struct{}{}
-	}
-	h.of[u][s] = struct{}{}
-	return true
+	h.of[s.who.User] = append(of, s)
+	return oldest, true
 }
 
-func (h *hub) leave(u chat.UserID, s *session) {
+func (h *hub) leave(s *session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.of[u], s)
-	if len(h.of[u]) == 0 {
-		delete(h.of, u)
+	of := slices.DeleteFunc(h.of[s.who.User], func(one *session) bool { return one == s })
+	if len(of) == 0 {
+		delete(h.of, s.who.User)
+		return
 	}
+	h.of[s.who.User] = of
 }
 
 // revoke closes the sessions of a device.
 func (h *hub) revoke(u chat.UserID, d chat.DeviceID) {
 	h.mu.Lock()
 	var ended []*session
-	for s := range h.of[u] {
+	for _, s := range h.of[u] {
 		if s.who.Device == d {
 			ended = append(ended, s)
 		}

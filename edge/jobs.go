@@ -22,8 +22,6 @@ type jobs struct {
 	sent    int // commands that wait for the log
 }
 
-func newJobs(s *session) *jobs { return &jobs{s: s} }
-
 var errBusy = chat.TooMany("too many requests are under way on this socket", maxJobs, 0)
 
 // add puts do in line; do may wait.

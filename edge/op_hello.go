@@ -43,11 +43,15 @@ func (s *session) hello(f *wire.Hello, ref string) error {
 	s.mu.Lock()
 	s.who, s.place, s.reading = who, start, true // hints wait until the first look
 	s.mu.Unlock()
-	if !s.e.hub.enter(who.User, s) {
+	oldest, entered := s.e.hub.enter(s)
+	if !entered {
 		s.refuse(ref, chat.TooMany("too many connections of one person", int64(s.e.MaxSocketsPerUser), 0))
 		return &goodbye{wire.CloseTooMany, "too many connections"}
 	}
-	s.undo(func() { s.e.hub.leave(who.User, s) })
+	s.undo(func() { s.e.hub.leave(s) })
+	if oldest != nil {
+		oldest.close(wire.CloseTooMany, "the device has newer connections")
+	}
 	// Whoever was revoked between the first look and enter wasn't told.
 	if _, err := verify(); err != nil {
 		return s.dismiss(ref, err)
@@ -63,8 +67,8 @@ func (s *session) hello(f *wire.Hello, ref string) error {
 	}))
 	s.e.roster.enter(s, profile.Visibility)
 	s.undo(func() { s.e.roster.leave(s) })
-	if f.Token != "" {
-		s.expireAt(who.Expires.Add(s.e.expiryGrace))
+	if f.Token != "" { // a client that refreshes in time has connected anew before that
+		s.expires = time.Now().Add(who.Expires.Add(s.e.expiryGrace).Sub(s.e.Now()))
 	}
 	s.start(s.catchUp)
 	return nil
@@ -128,11 +132,4 @@ func (s *session) placeNow() chat.Cursor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.place
-}
-
-// expireAt closes the session when its token has ended; a client that refreshed
-// in time has connected anew before that.
-func (s *session) expireAt(t time.Time) {
-	timer := time.AfterFunc(t.Sub(s.e.Now()), func() { s.close(wire.CloseUnauthenticated, "the access token has expired") })
-	s.undo(func() { timer.Stop() })
 }

@@ -46,9 +46,11 @@ type Options struct {
 	TrustedProxies []string
 
 	Heartbeat         time.Duration // default 25 s; a socket silent for 2.5 of them is closed
-	MaxSocketsPerUser int           // default 20; the next one is refused with 4503
-	MaxConnections    int           // default 20,000; further ones wait in the kernel's queue
+	MaxSocketsPerUser int           // default 20; at the bound a device's oldest goes for its newest, another device's is refused with 4503
 	RateLimits        bool
+	// PortableSockets has WebSockets driven by contrib/websocket, which every
+	// system can, at several times the memory.
+	PortableSockets bool
 
 	App      fs.FS // the web app, nil if none
 	AppBuilt bool  // App is the built app, not the page that says how to build it
@@ -100,7 +102,7 @@ func (o *Options) fill() error {
 	o.Logger = cmp.Or(o.Logger, slog.Default())
 	o.Heartbeat = cmp.Or(o.Heartbeat, 25*time.Second)
 	o.MaxSocketsPerUser = cmp.Or(o.MaxSocketsPerUser, defaultSockets)
-	o.MaxConnections = cmp.Or(o.MaxConnections, 20_000)
+	o.PortableSockets = o.PortableSockets || !leanHere
 	o.helloWithin = cmp.Or(o.helloWithin, helloWithin)
 	o.writeWithin = cmp.Or(o.writeWithin, writeWithin)
 	o.linger = cmp.Or(o.linger, linger)

@@ -8,7 +8,8 @@ import (
 )
 
 // outbox is what waits for one socket, in order and bounded by bytes. Anybody
-// puts in and never blocks; one writer takes out.
+// puts in and never blocks; one writer takes out. The writer is started when
+// something is put into an empty box, and ends when it is empty again.
 //
 //	answers  a quarter: over it the socket is the victim. put says no, the
 //	         session closes with 4001, and the device goes on from its cursor.
@@ -21,8 +22,10 @@ type outbox struct {
 	answers int // bytes of items that aren't events, taken ones that aren't written yet included
 	events  int // bytes of those that are
 	closed  bool
-	ready   chan struct{} // capacity 1: there is something, or closed
-	drain   chan struct{} // capacity 1: something was written, or closed
+	writing bool
+	written sync.WaitGroup // of the writer; nothing is added after closed
+	write   func()         // the writer: takes until there is nothing
+	drain   chan struct{}  // made for who waits; closed when something was written, or closed
 }
 
 const (
@@ -43,10 +46,6 @@ type item struct {
 const overhead = 48
 
 func (it *item) size() int { return len(it.frame) + overhead }
-
-func newOutbox() *outbox {
-	return &outbox{ready: make(chan struct{}, 1), drain: make(chan struct{}, 1)}
-}
 
 // put adds a frame; false when it doesn't fit or the box is closed.
 func (o *outbox) put(it item) bool {
@@ -89,7 +88,10 @@ func (o *outbox) putEvents(events ...item) bool {
 
 func (o *outbox) addLocked(items ...item) {
 	o.items = append(o.items, items...)
-	nudge(o.ready)
+	if !o.writing && len(o.items) > 0 {
+		o.writing = true
+		o.written.Go(o.write)
+	}
 }
 
 // room tells whether putEvents would take size bytes now.
@@ -100,12 +102,16 @@ func (o *outbox) room(size int) bool {
 }
 
 // take moves everything out of the box into into, whose items are forgotten.
-// done is false until the box is closed and empty.
-func (o *outbox) take(into []item) (items []item, done bool) {
+// When there is nothing, the writer is to end.
+func (o *outbox) take(into []item) (items []item) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if len(o.items) == 0 {
+		o.items, o.writing = nil, false
+		return nil
+	}
 	items, o.items = o.items, into[:0]
-	return items, o.closed && len(items) == 0
+	return items
 }
 
 // wrote says that items taken are out of the way.
@@ -123,16 +129,34 @@ func (o *outbox) wrote(items []item) {
 	defer o.mu.Unlock()
 	o.answers -= answers
 	o.events -= events
-	nudge(o.drain)
+	o.drainedLocked()
 }
 
-// close lets nothing more in; what is in it is still written.
-func (o *outbox) close() {
+// drained is closed when something has been written or the box is closed: ask
+// for it, then whether there is room, then wait.
+func (o *outbox) drained() <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.drain == nil {
+		o.drain = make(chan struct{})
+	}
+	return o.drain
+}
+
+func (o *outbox) drainedLocked() {
+	if o.drain != nil {
+		close(o.drain)
+		o.drain = nil
+	}
+}
+
+// close lets nothing more in, and waits until what is in it is written.
+func (o *outbox) close() {
+	o.mu.Lock()
 	o.closed = true
-	nudge(o.ready)
-	nudge(o.drain)
+	o.drainedLocked()
+	o.mu.Unlock()
+	o.written.Wait()
 }
 
 // frames joins items into the bytes of WebSocket frames, events that follow
@@ -143,15 +167,23 @@ type frames struct {
 	cursor []byte
 	text   []byte
 	buf    []byte
+	items  []item // the writer's, to be exchanged for those of a box
 }
 
-// shrink lets go of buffers that a burst has grown: a socket at rest is small.
+// writers are the buffers of those that write now.
+var writers = sync.Pool{New: func() any { return new(frames) }}
+
+// shrink lets go of buffers that a burst has grown.
 func (f *frames) shrink() {
-	if cap(f.buf) > 4096 {
+	const most = 64 << 10
+	if cap(f.buf) > most {
 		f.buf = nil
 	}
-	if cap(f.text) > 4096 {
+	if cap(f.text) > most {
 		f.text, f.batch = nil, wire.Batch{}
+	}
+	if cap(f.items) > 256 {
+		f.items = nil
 	}
 }
 

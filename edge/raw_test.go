@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fasthttp/websocket"
-
 	"natter/chat"
 	"natter/wire"
 )
@@ -73,75 +71,6 @@ func TestFraming(t *testing.T) {
 		t.Errorf("a body over the limit, not sent yet: %v %s %v", res, body, err)
 	}
 	h.call("GET", "/healthz", nil).status(200)
-}
-
-// masked is a client's frame: first is FIN, RSV and opcode.
-func masked(first byte, payload string) []byte {
-	frame := []byte{first}
-	switch n := len(payload); {
-	case n <= 125:
-		frame = append(frame, 0x80|byte(n))
-	default:
-		frame = append(frame, 0x80|126, byte(n>>8), byte(n))
-	}
-	frame = append(frame, 1, 2, 3, 4)
-	for i := range len(payload) {
-		frame = append(frame, payload[i]^byte(i%4+1))
-	}
-	return frame
-}
-
-// TestRawFrames: what no library would send.
-func TestRawFrames(t *testing.T) {
-	h := open(t)
-	mina := h.person("mina")
-	ping := `{"op":"ping","ref":"raw"}`
-	for name, c := range map[string]struct {
-		frames [][]byte
-		code   wire.CloseCode // 0: the raw ping is answered
-	}{
-		"whole":                      {[][]byte{masked(0x81, ping)}, 0},
-		"in pieces":                  {[][]byte{masked(0x01, ping[:5]), masked(0x00, ""), masked(0x80, ping[5:])}, 0},
-		"a ping between the pieces":  {[][]byte{masked(0x01, ping[:5]), masked(0x89, "x"), masked(0x80, ping[5:])}, 0},
-		"not masked":                 {[][]byte{append([]byte{0x81, byte(len(ping))}, ping...)}, wire.CloseProtocol},
-		"RSV1 set":                   {[][]byte{masked(0xc1, ping)}, wire.CloseProtocol},
-		"RSV3 set":                   {[][]byte{masked(0x91, ping)}, wire.CloseProtocol},
-		"reserved opcode":            {[][]byte{masked(0x83, ping)}, wire.CloseProtocol},
-		"reserved control":           {[][]byte{masked(0x8b, "")}, wire.CloseProtocol},
-		"continues nothing":          {[][]byte{masked(0x80, ping)}, wire.CloseProtocol},
-		"begins twice":               {[][]byte{masked(0x01, ping), masked(0x01, ping)}, wire.CloseProtocol},
-		"a long ping":                {[][]byte{masked(0x89, strings.Repeat("x", 126))}, wire.CloseProtocol},
-		"a ping in pieces":           {[][]byte{masked(0x09, "x")}, wire.CloseProtocol},
-		"a bad close code":           {[][]byte{masked(0x88, "\x03\xed")}, wire.CloseProtocol},
-		"a close of invalid UTF-8":   {[][]byte{masked(0x88, "\x03\xe8\xff")}, wire.CloseProtocol},
-		"2^63 bytes announced":       {[][]byte{{0x81, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}}, wire.CloseProtocol},
-		"2^40 bytes announced":       {[][]byte{{0x81, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 1, 2, 3, 4}, make([]byte, 70_000)}, wire.CloseTooLarge},
-		"invalid UTF-8 over a break": {[][]byte{masked(0x01, "{\"op\":\"p\xe2\x82"), masked(0x80, "\"}")}, wire.CloseInvalidUTF8},
-		"valid UTF-8 over a break":   {[][]byte{masked(0x01, "{\"op\":\"ping\",\"ref\":\"\xe2\x82"), masked(0x80, "\xac\"}")}, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := mina.connect()
-			s.t = t
-			for _, f := range c.frames {
-				_, _ = s.ws.NetConn().Write(f)
-			}
-			if c.code == 0 {
-				until(s, func(f *wire.Pong) bool { return f.Ref == "raw" || f.Ref == "€" })
-				return
-			}
-			for {
-				_, err := s.read()
-				if err == nil {
-					continue
-				}
-				if !websocket.IsCloseError(err, int(c.code)) {
-					t.Errorf("closed by %v, want %d", err, c.code)
-				}
-				return
-			}
-		})
-	}
-	mina.connect().alive()
 }
 
 // TestAPingFlood ends: answering is work too.

@@ -4,18 +4,18 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"natter/wire"
 )
 
 // Serve answers on ln until Shutdown or until ln fails for good. It may be
-// called for several listeners.
+// called for several listeners. How many connections there may be, and what
+// happens when the process runs out of files, is ln's to say: fasthttp takes any
+// error that isn't a time-out for the end.
 func (e *Edge) Serve(ln net.Listener) error {
-	err := e.server.Serve(newListener(ln, e.MaxConnections))
+	err := e.server.Serve(ln)
 	if e.draining.Load() {
 		return nil
 	}
@@ -44,8 +44,8 @@ func (e *Edge) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// farewell sends move, waits for the sockets to leave if there is somewhere to
-// go, and closes the rest.
+// farewell lets the sockets go in waves, so that those who are told where to go
+// don't all arrive there at once. Without another node they are only closed.
 func (e *Edge) farewell(ctx context.Context) {
 	var others []wire.Node
 	for _, n := range e.Nodes("") {
@@ -55,11 +55,62 @@ func (e *Edge) farewell(ctx context.Context) {
 	}
 	frame := wire.Encode(&wire.Move{Nodes: others, WithinMS: drainWithin.Milliseconds()})
 	sessions := e.hub.shut()
-	for _, s := range sessions {
-		s.put(frame)
+	if len(others) == 0 {
+		dismiss(ctx, sessions, frame, 0)
+		return
 	}
-	if len(others) > 0 {
-		ctx, cancel := context.WithTimeout(ctx, drainWithin)
+	spread := maxSpread
+	if deadline, ok := ctx.Deadline(); ok {
+		spread = min(spread, (time.Until(deadline)-drainWithin)/2)
+	}
+	var gone sync.WaitGroup
+	for _, w := range waves(len(sessions), spread) {
+		gone.Go(func() {
+			if sleep(ctx, w.after) {
+				dismiss(ctx, sessions[w.from:w.to], frame, drainWithin)
+			}
+		})
+	}
+	gone.Wait()
+	for _, s := range e.hub.sessions() {
+		s.close(wire.CloseDraining, "the node is draining")
+	}
+}
+
+// The waves of a farewell: how many sockets are one at least, how many waves
+// there are at most, and over how long.
+const (
+	waveSockets = 200
+	maxWaves    = 20
+	maxSpread   = 10 * time.Second
+)
+
+// wave is a part of the sockets, and when it is told.
+type wave struct {
+	from, to int
+	after    time.Duration
+}
+
+// waves splits n sockets into waves evenly over spread.
+func waves(n int, spread time.Duration) []wave {
+	size := max(waveSockets, (n+maxWaves-1)/maxWaves)
+	var all []wave
+	for from := 0; from < n; from += size {
+		all = append(all, wave{from: from, to: min(from+size, n)})
+	}
+	for i := range all {
+		all[i].after = max(0, spread) * time.Duration(i) / time.Duration(len(all))
+	}
+	return all
+}
+
+// dismiss tells sessions to go, gives them time to, and closes those that stay.
+func dismiss(ctx context.Context, sessions []*session, move []byte, within time.Duration) {
+	for _, s := range sessions {
+		s.put(move)
+	}
+	if within > 0 {
+		ctx, cancel := context.WithTimeout(ctx, within)
 		defer cancel()
 		for _, s := range sessions {
 			select {
@@ -68,79 +119,19 @@ func (e *Edge) farewell(ctx context.Context) {
 			}
 		}
 	}
-	for _, s := range e.hub.sessions() {
+	for _, s := range sessions {
 		s.close(wire.CloseDraining, "the node is draining")
 	}
 }
 
-// listener bounds the open connections, and survives the process running out of
-// files: fasthttp takes any error that isn't a time-out for the end.
-type listener struct {
-	net.Listener
-	slots chan struct{} // one for each open connection
-	done  chan struct{}
-	once  sync.Once
-}
-
-// acceptPause is how long accepting rests when the system has no more files.
-const acceptPause = 50 * time.Millisecond
-
-func newListener(ln net.Listener, most int) *listener {
-	return &listener{Listener: ln, slots: make(chan struct{}, most), done: make(chan struct{})}
-}
-
-// Accept waits for a free slot, then for a connection. Beyond the bound clients
-// wait in the kernel's queue, and beyond that are refused by it.
-func (l *listener) Accept() (net.Conn, error) {
+// sleep waits d; false when ctx ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
 	select {
-	case l.slots <- struct{}{}:
-	case <-l.done:
-		return nil, net.ErrClosed
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
-	for {
-		c, err := l.Listener.Accept()
-		if err == nil {
-			return &counted{Conn: c, free: func() { <-l.slots }}, nil
-		}
-		if !passing(err) {
-			<-l.slots
-			return nil, err
-		}
-		select {
-		case <-time.After(acceptPause):
-		case <-l.done:
-			<-l.slots
-			return nil, net.ErrClosed
-		}
-	}
-}
-
-// Close ends Accept.
-func (l *listener) Close() error {
-	l.once.Do(func() { close(l.done) })
-	return l.Listener.Close()
-}
-
-// passing tells whether accepting may succeed a moment later.
-func passing(err error) bool {
-	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ECONNABORTED, syscall.ENOBUFS, syscall.ENOMEM, os.ErrDeadlineExceeded} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
-}
-
-// counted frees its slot when it is closed, once.
-type counted struct {
-	net.Conn
-	once sync.Once
-	free func()
-}
-
-// Close implements net.Conn.
-func (c *counted) Close() error {
-	err := c.Conn.Close()
-	c.once.Do(c.free)
-	return err
 }

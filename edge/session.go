@@ -16,29 +16,32 @@ import (
 	"natter/wire"
 )
 
-// session is a device's present connection.
+// session is a device's present connection. There are as many as there are
+// sockets, so what only a busy one needs is made when it does.
 type session struct {
 	e      *Edge
-	out    *outbox
+	out    outbox
 	life   context.Context // ends when the session does
 	end    context.CancelFunc
-	group  sync.WaitGroup // every goroutine of the session but the reader
-	cookie string         // until hello
+	group  sync.WaitGroup // every goroutine of the session but the reader and the writer
+	jobs   jobs
+	cookie string // until hello
 
 	// The reader's own.
 	greeted bool
+	until   time.Time // what is to come is to come until then
+	expires time.Time // by this machine's clock; zero for never
 	buckets map[Rate]*rate.Limiter
 	pings   *rate.Limiter
 
 	// Written by hello, before anybody else may look; read-only afterwards.
 	who  auth.Identity
 	stop []func() // what to undo when the session ends
-	jobs *jobs
 
 	watched []chat.UserID // under the roster's lock
 
 	mu      sync.Mutex
-	conn    conn // nil before run and after
+	conn    conn // nil before begin and after the end
 	closing bool
 	code    wire.CloseCode // what the close frame says
 	reason  string
@@ -48,37 +51,55 @@ type session struct {
 	told    uint64      // the highest sequence a hint has named since the last look
 	synced  bool        // the client was told that it has caught up
 	ended   bool        // nothing may be started any more
+	failed  bool        // a write did: nothing more is written
 	// underWay are messages of direct rooms sent and not acked yet.
 	underWay []placed
 }
 
 func newSession(e *Edge, cookie string) *session {
-	s := &session{e: e, cookie: cookie, out: newOutbox(), buckets: map[Rate]*rate.Limiter{}}
-	s.pings = rate.NewLimiter(2, 20)
+	s := &session{e: e, cookie: cookie}
 	s.life, s.end = context.WithCancel(context.Background())
-	s.jobs = newJobs(s)
+	s.jobs.s = s
+	s.out.write = s.write
 	return s
 }
 
-// run reads frames until the socket or the session ends, and returns when every
-// goroutine of the session has.
-func (s *session) run(c conn) {
+// begin gives the session its connection, before run; false when the node is
+// closing.
+func (s *session) begin(c conn) bool {
 	s.mu.Lock()
 	s.conn = c
 	s.mu.Unlock()
+	s.until = time.Now().Add(s.e.helloWithin)
+	if !s.e.hub.begin(s) {
+		return false
+	}
 	s.e.metrics.sockets.Inc()
-	defer s.e.metrics.sockets.Dec()
-	var written sync.WaitGroup
-	written.Go(func() { s.write(c) })
+	return true
+}
+
+// run is the reader: it reads frames until the socket or the session ends, and
+// then waits for every goroutine of the session and lets go of the connection.
+// At rest it ends too, and goes on in a goroutine whose stack has not grown.
+func (s *session) run(c conn) {
 	err := s.read(c)
+	if errors.Is(err, errAtRest) {
+		go s.run(c)
+		return
+	}
+	defer s.e.hub.end(s)
 	s.finish(err)
 	s.group.Wait()
 	s.out.close()
-	written.Wait()
 	s.mu.Lock()
 	s.conn = nil
-	code := s.code
+	code, reason, failed := s.code, s.reason, s.failed
 	s.mu.Unlock()
+	if !failed {
+		_ = c.WriteFrames(appendFrame(nil, opClose, closePayload(code, reason)), farewell) // the client may be gone
+	}
+	c.Release()
+	s.e.metrics.sockets.Dec()
 	s.e.metrics.closed(code)
 }
 
@@ -90,9 +111,8 @@ func (s *session) read(c conn) (err error) {
 			err = errUnexpected
 		}
 	}()
-	deadline := time.Now().Add(s.e.helloWithin)
 	for {
-		data, err := c.ReadFrame(deadline)
+		data, err := c.ReadFrame(s.until)
 		if err != nil {
 			return err
 		}
@@ -100,10 +120,15 @@ func (s *session) read(c conn) (err error) {
 			return err
 		}
 		if s.greeted {
-			deadline = time.Now().Add(s.e.Heartbeat * 5 / 2)
+			s.until = time.Now().Add(s.e.Heartbeat * 5 / 2)
+			if !s.expires.IsZero() && s.expires.Before(s.until) {
+				s.until = s.expires
+			}
 		}
 	}
 }
+
+var errUnexpected = errors.New("edge: the session panicked")
 
 // goodbye is an error of the reader's that carries how to close.
 type goodbye struct {
@@ -139,6 +164,7 @@ var closings = []struct {
 	reason string
 }{
 	{errBinary, wire.CloseProtocolError, "frames are text"},
+	{errTooMany, wire.CloseTooLarge, "a frame is at most 1024 pieces"},
 	{errTooLarge, wire.CloseTooLarge, "a frame is at most 65536 bytes"},
 	{errPings, wire.CloseProtocolError, "too many pings"},
 	{errProtocol, wire.CloseProtocol, ""},
@@ -154,6 +180,8 @@ func (s *session) finish(err error) {
 	switch {
 	case errors.As(err, &g):
 		code, reason = g.code, g.reason
+	case errors.As(err, &network) && network.Timeout() && !s.expires.IsZero() && !time.Now().Before(s.expires):
+		code, reason = wire.CloseUnauthenticated, "the access token has expired"
 	case errors.As(err, &network) && network.Timeout() && s.greeted:
 		code, reason = wire.CloseHeartbeatLost, "no sign of life"
 	case errors.As(err, &network) && network.Timeout():
@@ -214,8 +242,13 @@ func (s *session) refuse(ref string, err error) {
 
 // pong answers a ping of the WebSocket protocol; the reader calls it.
 func (s *session) pong(payload []byte) error {
-	if s.e.RateLimits && !s.pings.Allow() {
-		return errPings
+	if s.e.RateLimits {
+		if s.pings == nil {
+			s.pings = rate.NewLimiter(2, 20)
+		}
+		if !s.pings.Allow() {
+			return errPings
+		}
 	}
 	s.out.putPassing(item{frame: payload, control: opPong})
 	return nil
@@ -228,49 +261,46 @@ func (s *session) spend(r Rate) error {
 	}
 	b := s.buckets[r]
 	if b == nil {
+		if s.buckets == nil {
+			s.buckets = map[Rate]*rate.Limiter{}
+		}
 		b = newLimiter(r)
 		s.buckets[r] = b
 	}
 	return spend(b, r, s.e.Now())
 }
 
-// write is the writer: it joins what waits into one system call. After an error
-// it goes on emptying the outbox, so that nobody waits for it.
-func (s *session) write(c conn) {
-	f := &frames{}
-	var items []item
-	var failed error
+// write is the writer: it joins what waits into one system call, until nothing
+// waits. After an error it only empties the outbox.
+func (s *session) write() {
+	s.mu.Lock()
+	c, failed := s.conn, s.failed
+	s.mu.Unlock()
+	f := writers.Get().(*frames)
+	f.user = ""
 	for {
-		var done bool
-		items, done = s.out.take(items)
+		items := s.out.take(f.items)
 		if len(items) == 0 {
-			if done {
-				break
-			}
-			<-s.out.ready
-			continue
+			break
 		}
+		f.items = items
 		if f.user == "" {
 			f.user = s.user()
 		}
-		if failed == nil {
-			if failed = c.WriteFrames(f.join(items), s.e.writeWithin); failed != nil {
+		if !failed {
+			if c.WriteFrames(f.join(items), s.e.writeWithin) != nil {
+				failed = true
+				s.mu.Lock()
+				s.failed = true
+				s.mu.Unlock()
 				s.close(wire.CloseTooSlow, "frames were not taken")
 			}
 			s.e.metrics.framesOut.Add(float64(len(items)))
 		}
 		s.out.wrote(items)
 		f.shrink()
-		if cap(items) > 256 {
-			items = nil
-		}
 	}
-	s.mu.Lock()
-	code, reason := s.code, s.reason
-	s.mu.Unlock()
-	if failed == nil {
-		_ = c.WriteFrames(appendFrame(nil, opClose, closePayload(code, reason)), farewell) // the client may be gone
-	}
+	writers.Put(f)
 }
 
 func closePayload(code wire.CloseCode, reason string) []byte {

@@ -298,25 +298,31 @@ func TestARevokedDeviceIsOut(t *testing.T) {
 	stays.alive()
 }
 
-// TestTooManySockets: the next one is refused, and one that leaves makes room.
+// TestTooManySockets: at the bound a device's newest socket takes the place of
+// its oldest; another device finds no place.
 func TestTooManySockets(t *testing.T) {
 	h := open(t, func(o *Options) { o.MaxSocketsPerUser = 2 })
 	mina := h.person("mina")
-	first := mina.connect()
-	mina.connect()
-	s := mina.dial()
-	s.send(&wire.Hello{Ref: "h", Token: mina.AccessToken})
+	phone := mina.again()
+	oldest := mina.connect()
+	second := mina.connect()
+	s := phone.dial()
+	s.send(&wire.Hello{Ref: "h", Token: phone.AccessToken})
 	if p := s.refused("h", chat.KindTooMany, ""); p.Limit != 2 {
 		t.Errorf("limit %d", p.Limit)
 	}
 	s.closed(wire.CloseTooMany)
-	_ = first.ws.Close()
+	third := mina.connect()
+	oldest.closed(wire.CloseTooMany)
+	second.alive()
+	_ = third.ws.Close()
 	h.eventually("a place is free", func() bool {
 		h.edge.hub.mu.Lock()
 		defer h.edge.hub.mu.Unlock()
 		return len(h.edge.hub.of[mina.User.ID]) == 1
 	})
-	mina.connect()
+	phone.connect().alive()
+	second.alive()
 }
 
 // TestRates: each class has its bucket; over it the frame is refused with the

@@ -1,16 +1,17 @@
 package edge
 
 import (
+	"bytes"
+	"crypto/sha1" //nolint:gosec // the protocol has it so
+	"encoding/base64"
 	"errors"
+	"net"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
-	contrib "github.com/gofiber/contrib/websocket"
-	"github.com/gofiber/fiber/v2"
-
 	"github.com/fasthttp/websocket"
+	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"natter/chat"
@@ -24,37 +25,77 @@ func (e *Edge) upgrade(c *fiber.Ctx) error {
 		return e.refused(c, err)
 	}
 	s := newSession(e, e.browserCookie(raw))
-	strip(raw)
-	return contrib.New(s.serve, contrib.Config{
-		Subprotocols:    []string{subprotocol},
-		ReadBufferSize:  2048,
-		WriteBufferSize: 512, // for the library's own control frames
-		WriteBufferPool: &writeBuffers,
-		RecoverHandler:  func(*contrib.Conn) {}, // serve recovers by itself
-	})(c)
+	if e.PortableSockets {
+		return e.upgradePortable(c, s)
+	}
+	raw.Response.Header.Set("Upgrade", "websocket")
+	raw.Response.Header.Set("Connection", "Upgrade")
+	raw.Response.Header.Set("Sec-Websocket-Accept", acceptKey(raw.Request.Header.Peek("Sec-Websocket-Key")))
+	if offers(raw, subprotocol) {
+		raw.Response.Header.Set("Sec-Websocket-Protocol", subprotocol)
+	}
+	raw.SetStatusCode(fiber.StatusSwitchingProtocols)
+	raw.Hijack(s.take)
+	return nil
 }
 
-var writeBuffers sync.Pool
-
-// handshake are the headers the upgrade needs.
-var handshake = map[string]bool{
-	"Host": true, "Connection": true, "Upgrade": true,
-	"Sec-Websocket-Version": true, "Sec-Websocket-Key": true, "Sec-Websocket-Protocol": true,
+// take is called once the answer is sent, with the connection, which is ours
+// from then on (KeepHijackedConns). It returns at once, and so gives the
+// server's buffers and contexts back: the wrapper it was given is not used
+// beyond, for what is in its buffer is taken along.
+func (s *session) take(wrapper net.Conn) {
+	raw := wrapper.(interface{ UnsafeConn() net.Conn }).UnsafeConn()
+	early, err := buffered(wrapper)
+	if err != nil {
+		_ = raw.Close() // whatever it says, it is gone
+		return
+	}
+	d := newLean(raw, early, s.pong)
+	if !s.begin(d) {
+		d.Release()
+		return
+	}
+	go s.run(d)
 }
 
-// strip removes what the library would copy and keep for the life of the
-// socket: nothing of it is needed, and some of it is secret.
-func strip(c *fasthttp.RequestCtx) {
-	c.Request.Header.DelAllCookies()
-	var names []string
-	for name := range c.Request.Header.All() {
-		if !handshake[string(name)] {
-			names = append(names, string(name))
+// buffered takes what the server has read already: a read that may not wait
+// finds it and nothing else.
+func buffered(c net.Conn) (early []byte, err error) {
+	if err := c.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		return nil, err
+	}
+	buf := make([]byte, 512)
+	for {
+		n, err := c.Read(buf)
+		early = append(early, buf[:n]...)
+		var timeout net.Error
+		switch {
+		case err == nil:
+		case errors.As(err, &timeout) && timeout.Timeout():
+			return early, nil
+		default:
+			return nil, err
 		}
 	}
-	for _, name := range names {
-		c.Request.Header.Del(name)
+}
+
+// acceptKey proves to the client that its handshake was understood: RFC 6455,
+// section 4.2.2.
+func acceptKey(key []byte) string {
+	sum := sha1.Sum(append(bytes.Clone(key), "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...)) //nolint:gosec // the protocol has it so
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// offers tells whether the client speaks a protocol.
+func offers(c *fasthttp.RequestCtx, protocol string) bool {
+	for _, list := range c.Request.Header.PeekAll("Sec-Websocket-Protocol") {
+		for one := range strings.SplitSeq(string(list), ",") {
+			if strings.TrimSpace(one) == protocol {
+				return true
+			}
+		}
 	}
+	return false
 }
 
 func (e *Edge) mayUpgrade(c *fasthttp.RequestCtx) error {
@@ -64,7 +105,7 @@ func (e *Edge) mayUpgrade(c *fasthttp.RequestCtx) error {
 		return knownQuery(c, nil)
 	case !websocket.FastHTTPIsWebSocketUpgrade(c):
 		return fromStatus(fiber.StatusUpgradeRequired)
-	case string(c.Request.Header.Peek("Sec-Websocket-Version")) != "13", len(c.Request.Header.Peek("Sec-Websocket-Key")) != 24:
+	case string(c.Request.Header.Peek("Sec-Websocket-Version")) != "13", !isKey(c.Request.Header.Peek("Sec-Websocket-Key")):
 		return chat.Invalid("Sec-WebSocket-Key", "is not a WebSocket 13 handshake")
 	case !e.ownOrigin(c):
 		return chat.Forbidden("a page of another origin may not connect")
@@ -72,6 +113,13 @@ func (e *Edge) mayUpgrade(c *fasthttp.RequestCtx) error {
 		return chat.Unavailable("the node is draining", time.Second)
 	}
 	return e.limits.take(RateSocket, limitKey(req))
+}
+
+// isKey tells whether key is 16 bytes in base64.
+func isKey(key []byte) bool {
+	var raw [18]byte
+	n, err := base64.StdEncoding.Decode(raw[:], key[:min(len(key), 24)])
+	return err == nil && n == 16 && len(key) == 24
 }
 
 // ownOrigin tells whether the page that connects is ours. What isn't a browser
@@ -104,17 +152,3 @@ func (e *Edge) browserCookie(c *fasthttp.RequestCtx) string {
 	}
 	return string(c.Request.Header.Cookie(cookieName))
 }
-
-// serve is the session's life on a socket that has been upgraded. It returns
-// when nobody touches ws any more.
-func (s *session) serve(ws *contrib.Conn) {
-	d := newDriver(ws.Conn, s.pong)
-	defer d.Release()
-	if !s.e.hub.begin(s) {
-		return
-	}
-	defer s.e.hub.end(s)
-	s.run(d)
-}
-
-var errUnexpected = errors.New("edge: the session panicked")

@@ -165,7 +165,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 		Auth: n.accounts, NewID: n.ids.next, Ready: n.ready,
 		NodeID: c.Name, Version: Version, Origins: c.Origins, PublicURL: c.PublicURL,
 		Secure: n.secure != nil || len(c.PublicURL) > 5 && c.PublicURL[:6] == "https:", TrustedProxies: c.TrustedProxies,
-		Heartbeat: c.Heartbeat, MaxSocketsPerUser: c.MaxSocketsPerUser, MaxConnections: n.most, RateLimits: c.RateLimits,
+		Heartbeat: c.Heartbeat, MaxSocketsPerUser: c.MaxSocketsPerUser, RateLimits: c.RateLimits,
 		App: app, AppBuilt: built, Logger: n.log.With("part", "edge"), Registry: n.registry,
 	}
 	o.Nodes = alone(o.Nodes, n.entry)
