@@ -2,8 +2,8 @@ import { clientId } from './uuid.mjs';
 
 // What people say to each other in the screenshots.
 class Scene {
-  constructor({ people, direct, others, group, talk, small }) {
-    Object.assign(this, { people, direct, others, group, talk, small });
+  constructor({ people, others, group, talk, small }) {
+    Object.assign(this, { people, others, group, talk, small });
   }
 
   async play(server) {
@@ -17,16 +17,28 @@ class Scene {
     for (const [at, text] of this.others)
       await say(cast[at], (await directRoom(cast[at])).id, text);
 
-    for (const { name, members, lines } of [this.small, this.group]) {
+    const react = async (room, reactions = []) => {
+      for (const [at, seq, emoji] of reactions) {
+        const path = `/v1/rooms/${room}/messages/${seq}/reactions/${encodeURIComponent(emoji)}`;
+        await cast[at].call('PUT', path);
+      }
+    };
+
+    for (const { name, members, lines, reactions } of [this.small, this.group]) {
       const member_ids = members.map((at) => cast[at].id);
       const room = await me.call('POST', '/v1/rooms', { kind: 'group', name, member_ids });
       for (const [at, text, more] of lines) await say(cast[at], room.id, text, more);
+      await react(room.id, reactions);
       const last = lines.length + 1;
       await cast[members[0]].call('PUT', `/v1/rooms/${room.id}/read`, { seq: last });
     }
 
     const room = await directRoom(cast[1]);
-    for (const [at, text, more] of this.talk) await say(cast[at], room.id, text, more);
+    const { lines, edits, reactions } = this.talk;
+    for (const [at, text, more] of lines) await say(cast[at], room.id, text, more);
+    for (const [at, seq, text] of edits)
+      await cast[at].call('PATCH', `/v1/rooms/${room.id}/messages/${seq}`, { text });
+    await react(room.id, reactions);
     return { me, online: cast.slice(1, 4), group: this.group.name, direct: this.people[1][1] };
   }
 }
@@ -67,22 +79,38 @@ export const scenes = {
         [0, '8 o’clock at the station?', { reply_to: 3 }],
         [2, '8 it is 👍'],
       ],
-    },
-    talk: [
-      [1, 'Hey, did the move to the new server go well?'],
-      [0, 'Surprisingly smooth. One binary, one config file, done before lunch.'],
-      [1, 'And nothing got lost?'],
-      [0, 'Nothing. I pulled the plug in the middle of a message to be sure.'],
-      [0, 'It arrived once, in order.'],
-      [1, '😮'],
-      [
-        1,
-        'OK, now I want one too. Is there a guide? I found https://natter.example.org/docs but I’d rather see yours.',
+      reactions: [
+        [0, 4, '❤️'],
+        [1, 5, '🙏'],
+        [2, 5, '🙏'],
+        [3, 5, '👍'],
+        [1, 6, '😋'],
+        [0, 6, '😋'],
       ],
-      [0, 'I’ll write you mine this evening', { reply_to: 7 }],
-      [1, 'You’re the best. Coffee is on me.'],
-      [0, 'Deal!'],
-    ],
+    },
+    talk: {
+      lines: [
+        [1, 'Hey, did the move to the new server go well?'],
+        [0, 'Surprisingly smooth. One binary, one config file, done before lunch.'],
+        [1, 'And nothing got lost?'],
+        [0, 'Nothing. I pulled the plug in the middle of a message to be sure.'],
+        [0, 'It arrived once, in order.'],
+        [1, '😮'],
+        [
+          1,
+          'OK, now I want one too. Is there a guide? I found https://natter.example.org/docs but I’d rather see yours.',
+        ],
+        [0, 'I’ll write you mine tomorrow', { reply_to: 7 }],
+        [1, 'You’re the best. Coffee is on me.'],
+        [0, 'Deal!'],
+      ],
+      edits: [[0, 8, 'I’ll write you mine this evening']],
+      reactions: [
+        [1, 5, '😮'],
+        [1, 5, '👍'],
+        [0, 9, '❤️'],
+      ],
+    },
   }),
   ko: new Scene({
     people: [
@@ -119,21 +147,37 @@ export const scenes = {
         [0, '역에서 8시 어때요?', { reply_to: 3 }],
         [2, '8시 좋아요 👍'],
       ],
-    },
-    talk: [
-      [1, '서버 옮기는 거 잘 끝났어?'],
-      [0, '생각보다 쉬웠어. 실행 파일 하나, 설정 파일 하나로 점심 전에 끝났어.'],
-      [1, '없어진 메시지는 없고?'],
-      [0, '하나도 없어. 확인하려고 메시지 보내는 도중에 전원까지 뽑아 봤거든.'],
-      [0, '순서대로 딱 한 번 도착하더라.'],
-      [1, '😮'],
-      [
-        1,
-        '나도 하나 만들어야겠다. 안내서 있어? https://natter.example.org/docs 문서는 찾았는데 네가 쓴 게 더 보고 싶어.',
+      reactions: [
+        [0, 4, '❤️'],
+        [1, 5, '🙏'],
+        [2, 5, '🙏'],
+        [3, 5, '👍'],
+        [1, 6, '😋'],
+        [0, 6, '😋'],
       ],
-      [0, '오늘 저녁에 정리해서 보내 줄게', { reply_to: 7 }],
-      [1, '역시 최고야. 커피는 내가 살게.'],
-      [0, '좋아!'],
-    ],
+    },
+    talk: {
+      lines: [
+        [1, '서버 옮기는 거 잘 끝났어?'],
+        [0, '생각보다 쉬웠어. 실행 파일 하나, 설정 파일 하나로 점심 전에 끝났어.'],
+        [1, '없어진 메시지는 없고?'],
+        [0, '하나도 없어. 확인하려고 메시지 보내는 도중에 전원까지 뽑아 봤거든.'],
+        [0, '순서대로 딱 한 번 도착하더라.'],
+        [1, '😮'],
+        [
+          1,
+          '나도 하나 만들어야겠다. 안내서 있어? https://natter.example.org/docs 문서는 찾았는데 네가 쓴 게 더 보고 싶어.',
+        ],
+        [0, '내일 정리해서 보내 줄게', { reply_to: 7 }],
+        [1, '역시 최고야. 커피는 내가 살게.'],
+        [0, '좋아!'],
+      ],
+      edits: [[0, 8, '오늘 저녁에 정리해서 보내 줄게']],
+      reactions: [
+        [1, 5, '😮'],
+        [1, 5, '👍'],
+        [0, 9, '❤️'],
+      ],
+    },
   }),
 };

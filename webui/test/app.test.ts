@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { app } from '../src/lib/app.svelte';
+import { drafts } from '../src/lib/drafts';
 import { peerOf, preview, problemText, roomName, systemText } from '../src/lib/names';
 import { prefs } from '../src/lib/prefs.svelte';
 import { entry, item, me, message } from './things';
@@ -95,9 +96,9 @@ test('rooms by their last activity; the title counts what is not muted', () => {
 });
 
 test('drafts outlive an expired session, not a sign-out', () => {
-  sessionStorage.setItem('natter.draft.r1', 'half a thought');
+  drafts.set('r1', 'half a thought');
   app.receive({ whole: true, auth: { state: 'out', reason: 'unauthenticated' } });
-  expect(sessionStorage.getItem('natter.draft.r1')).toBe('half a thought');
+  expect(localStorage.getItem('natter.draft.me.r1')).toBe('half a thought');
   app.receive({ whole: true, auth: { state: 'out' } });
-  expect(sessionStorage.getItem('natter.draft.r1')).toBeNull();
+  expect(localStorage.getItem('natter.draft.me.r1')).toBeNull();
 });

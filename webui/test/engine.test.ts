@@ -266,6 +266,38 @@ test('a read mark set offline is told when the connection is back', async () => 
   expect((await bench.store.load()).saved.reads).toEqual({});
 });
 
+test('edits, deletions and reactions are asked over the socket', async () => {
+  await bench.live();
+  const edit = bench.calls.edit('r1', 2, 'better');
+  const erase = bench.calls.erase('r1', 1);
+  const react = bench.calls.react('r1', 2, '👍', true);
+  const unreact = bench.calls.react('r1', 2, '👍', false);
+  const asked = bench.socket.sent.filter((f) => String(f.ref).startsWith('ask '));
+  expect(asked).toMatchObject([
+    { op: 'edit', room_id: 'r1', seq: 2, text: 'better' },
+    { op: 'delete', room_id: 'r1', seq: 1 },
+    { op: 'react', seq: 2, emoji: '👍' },
+    { op: 'unreact', seq: 2, emoji: '👍' },
+  ]);
+  const [first, second, third] = asked;
+  bench.socket.tell({ op: 'ok', ref: first?.ref });
+  // Deleted already: as wished.
+  bench.socket.tell({ op: 'error', ref: second?.ref, problem: { code: 'gone' } });
+  bench.socket.tell({ op: 'error', ref: third?.ref, problem: { code: 'forbidden' } });
+  await Promise.all([edit, erase]);
+  await expect(react).rejects.toMatchObject({ problem: { code: 'forbidden' } });
+  bench.socket.onclose?.({ code: 1006 });
+  await expect(unreact).rejects.toMatchObject({ problem: { code: 'network' } });
+});
+
+test('a muted room is kept so', async () => {
+  await bench.live();
+  bench.answers['/v1/rooms/r1'] = {};
+  await bench.calls.mute('r1', true);
+  expect(bench.news.at(-1)?.rooms).toMatchObject([{ muted: true }]);
+  expect((await bench.store.load()).rooms).toMatchObject([{ muted: true }]);
+});
+
 test('typing is said at most once in three seconds', async () => {
   await bench.live();
   for (let i = 0; i < 5; i++) await bench.calls.typing('r1');

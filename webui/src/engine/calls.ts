@@ -74,6 +74,25 @@ export function makeCalls(engine: Engine, roster: Roster): Calls {
     },
     discard: (clientId) => publish((draft) => engine.world?.settle(clientId, draft)),
 
+    edit: (room_id, seq, text) => engine.requests.ask({ op: 'edit', room_id, seq, text }),
+    async erase(room_id, seq) {
+      try {
+        await engine.requests.ask({ op: 'delete', room_id, seq });
+      } catch (error) {
+        // Somebody was faster, or this was asked before.
+        if (problemOf(error).code !== 'gone') throw error;
+      }
+    },
+    react: (room_id, seq, emoji, on) =>
+      engine.requests.ask({ op: on ? 'react' : 'unreact', room_id, seq, emoji }),
+    async mute(room, muted) {
+      await api.send('PATCH', `/v1/rooms/${room}`, { muted });
+      await publish((draft) => {
+        const entry = engine.world?.rooms.get(room);
+        if (entry) engine.world?.put({ ...entry, muted }, draft);
+      });
+    },
+
     async page(room, where, limit) {
       const last = engine.world?.rooms.get(room)?.last_seq ?? 0;
       const fresh = where.around === undefined && roster.isStale(room);

@@ -6,6 +6,7 @@ import { Intake } from './intake';
 import { type Clock, Link, type Socket } from './link';
 import { Outbox } from './outbox';
 import type { Auth, Conn, News } from './port';
+import { Requests } from './requests';
 import { uuidv7 } from './uuid';
 import { Draft, World } from './world';
 
@@ -33,6 +34,7 @@ export class Engine {
   readonly deps: Deps;
   readonly link: Link;
   readonly outbox: Outbox;
+  readonly requests: Requests;
   readonly intake: Intake;
   world: World | undefined;
   auth: Auth = { state: 'starting' };
@@ -59,6 +61,7 @@ export class Engine {
         if (phase !== 'live' && phase !== 'syncing') {
           this.intake.drop();
           this.outbox.lost();
+          this.requests.lost();
         }
         deps.tell({ conn: this.conn });
       },
@@ -66,6 +69,7 @@ export class Engine {
       frame: (frame) => this.intake.frame(frame),
       signedOut: (reason) => void this.signedOut(reason),
     });
+    this.requests = new Requests((frame) => this.link.send(frame), deps.clock);
     this.outbox = new Outbox(
       {
         items: () => this.world?.outbox ?? [],

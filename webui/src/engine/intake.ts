@@ -104,11 +104,13 @@ export class Intake {
       this.#engine.outbox.connected();
       this.#engine.onLive();
     } else if (frame.op === 'sent') await this.#sent(frame);
-    else if (frame.op === 'ok' && frame.ref.startsWith('read '))
-      await this.#readConfirmed(frame.ref);
-    else if (frame.op === 'error' && frame.ref) {
+    else if (frame.op === 'ok') {
+      if (frame.ref.startsWith('read ')) await this.#readConfirmed(frame.ref);
+      else this.#engine.requests.answer(frame.ref);
+    } else if (frame.op === 'error' && frame.ref) {
       if (frame.ref.startsWith('read ')) await this.#readConfirmed(frame.ref);
       this.#engine.outbox.refusal(frame.ref, frame.problem);
+      this.#engine.requests.answer(frame.ref, frame.problem);
     }
   }
 

@@ -63,6 +63,11 @@ export interface Calls {
   send(room: string, text: string, replyTo?: number): Promise<string>;
   retry(clientId: string): Promise<void>;
   discard(clientId: string): Promise<void>;
+  edit(room: string, seq: number, text: string): Promise<void>;
+  erase(room: string, seq: number): Promise<void>;
+  /** Sets or takes back one's own reaction. */
+  react(room: string, seq: number, emoji: string, on: boolean): Promise<void>;
+  mute(room: string, muted: boolean): Promise<void>;
   /** A run of messages: the newest, or before, after or around a seq. */
   page(
     room: string,

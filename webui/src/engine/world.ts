@@ -187,8 +187,13 @@ export class World {
     for (const member of room.members ?? []) this.user(member.user, draft);
     const entry = this.rooms.get(room.id);
     // The event says nothing of seqs and read marks; for a new room the list does.
-    if (!entry) draft.unknownRooms.add(room.id);
-    else this.put({ ...entry, room: mergeRoom(entry.room, room) }, draft);
+    if (!entry) {
+      draft.unknownRooms.add(room.id);
+      return;
+    }
+    // One of our devices muted it: nothing to see has changed, and only the list says how.
+    if (looksAs(entry.room, room)) draft.unknownRooms.add(room.id);
+    this.put({ ...entry, room: mergeRoom(entry.room, room) }, draft);
   }
 
   #member(event: Event & { type: 'member' }, draft: Draft): void {
@@ -243,6 +248,14 @@ export class Draft {
       dropOutbox: [...this.dropOutbox],
     };
   }
+}
+
+function looksAs(old: Room, next: Room): boolean {
+  const looks = ({ name, topic, avatar_id, member_count, role, members }: Room) => {
+    const roles = next.members && members?.map((m) => m.role);
+    return JSON.stringify([name, topic, avatar_id, member_count, role, roles]);
+  };
+  return looks(old) === looks(next);
 }
 
 function readUpTo(members: Member[] | undefined, user: string, seq: number) {

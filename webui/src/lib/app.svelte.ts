@@ -35,6 +35,8 @@ class App {
   ordered = $derived(
     [...this.rooms.values()].sort((a, b) => lastTime(b).localeCompare(lastTime(a))),
   );
+  /** Connected and caught up: what needs an answer may be asked. */
+  live = $derived(this.conn.phase === 'live');
   unread = $derived(
     [...this.rooms.values()].reduce((sum, entry) => sum + (entry.muted ? 0 : entry.unread), 0),
   );
@@ -62,7 +64,10 @@ class App {
     // An expired session may come back to what was being written; any other end may not.
     if (news.auth?.state === 'out' && news.auth.reason !== 'unauthenticated') drafts.clear();
     if (news.conn) this.conn = news.conn;
-    if (news.me) this.me = news.me;
+    if (news.me) {
+      this.me = news.me;
+      drafts.of(news.me.id);
+    }
     if (news.device_id !== undefined) this.deviceId = news.device_id;
     for (const user of news.users ?? []) this.users.set(user.id, user);
     for (const presence of news.presence ?? []) this.presence.set(presence.user_id, presence);
