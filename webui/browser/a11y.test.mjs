@@ -1,25 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { check } from './axe.mjs';
 import { scenes } from './scenes.mjs';
 import { stage } from './stage.mjs';
 
-const AXE = readFileSync(new URL('../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
-const RULES = ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice'];
 const s = stage();
 const ready = {};
-
-async function check(page, where) {
-  await page.evaluate(AXE);
-  const { violations } = await page.evaluate(
-    (values) => globalThis.axe.run({ runOnly: { type: 'tag', values } }),
-    RULES,
-  );
-  const found = violations.flatMap(({ id, nodes }) =>
-    nodes.map((node) => `${where}: ${id} at ${node.target.join(' ')}\n   ${node.failureSummary}`),
-  );
-  assert.deepEqual(found, []);
-}
 
 for (const [language, theme, size] of [
   ['en', 'light', { width: 1280, height: 800 }],

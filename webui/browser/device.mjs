@@ -127,6 +127,29 @@ export class Device {
     );
   }
 
+  /** The row of a message, anybody's. */
+  message(text) {
+    const row = this.page.locator('[data-message]');
+    return row.filter({ has: this.page.getByTestId('text').getByText(text, { exact: true }) });
+  }
+
+  /** Opens a message's menu with the mouse and picks from it. */
+  async choose(text, name) {
+    await this.message(text).locator('.bubble').click({ button: 'right' });
+    await this.page.getByTestId('message-menu').getByRole('button', { name }).click();
+  }
+
+  /** What stands under a message: '👍 2', one's own with a star. */
+  reactions(text) {
+    const chips = this.message(text).getByTestId('reaction');
+    return chips.evaluateAll((all) =>
+      all.map((chip) => {
+        const [emoji, count] = [...chip.children].map((child) => child.textContent);
+        return `${emoji} ${count}${chip.ariaPressed === 'true' ? '*' : ''}`;
+      }),
+    );
+  }
+
   receipt(text) {
     const message = this.page.getByTestId('own-message').filter({ hasText: text }).last();
     return message.getByTestId('state');

@@ -1,42 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Keyboard } from './keyboard.mjs';
 import { stage } from './stage.mjs';
 
 const s = stage();
-
-/** A keyboard with an input method, as Chromium itself is told by one. */
-class Keyboard {
-  static async of(device) {
-    const keyboard = new Keyboard();
-    keyboard.cdp = await device.context.newCDPSession(device.page);
-    return keyboard;
-  }
-
-  /** Each state of the composition is shown; the last is what a commit would take. */
-  async compose(...states) {
-    for (const text of states)
-      await this.cdp.send('Input.imeSetComposition', {
-        text,
-        selectionStart: text.length,
-        selectionEnd: text.length,
-      });
-  }
-
-  commit(text) {
-    return this.cdp.send('Input.insertText', { text });
-  }
-
-  /** While a composition is open the page sees it as one of its own: isComposing. */
-  enter(type) {
-    return this.cdp.send('Input.dispatchKeyEvent', {
-      type,
-      key: 'Enter',
-      code: 'Enter',
-      windowsVirtualKeyCode: 13,
-      ...(type === 'keyDown' ? { text: '\r' } : {}),
-    });
-  }
-}
 
 let maya;
 let keyboard;
