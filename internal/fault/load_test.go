@@ -321,9 +321,9 @@ func (l *load) end() *check.Report {
 			}
 		}
 	}()
-	harness.WaitUpTo(l.t, drainWithin, "every send is answered", func() bool { return l.waiting.Load() == 0 })
+	harness.WaitUpTo(l.t, drainWithin*time.Duration(long()), "every send is answered", func() bool { return l.waiting.Load() == 0 })
 	l.work.Wait()
-	deadline := time.Now().Add(drainWithin)
+	deadline := time.Now().Add(drainWithin * time.Duration(long()))
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for l.missing() > 0 && time.Now().Before(deadline) && time.Since(time.Unix(0, l.shown.Load())) < quietFor {
