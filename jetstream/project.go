@@ -26,8 +26,9 @@ type projector struct {
 	rooms   map[chat.RoomID]*projected
 	window  *chat.Window
 	takes   uint64
-	history uint64 // HISTORY-p's sequence as of the last finished take
-	under   *take  // the take whose writes were sent last
+	holding []*projected // rooms with pages in memory
+	history uint64       // HISTORY-p's sequence as of the last finished take
+	under   *take        // the take whose writes were sent last
 
 	finishing chan *take // in order
 	current   chan struct{}
@@ -108,7 +109,7 @@ type logged struct {
 func (p *projector) project(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	p.rooms = make(map[chat.RoomID]*projected)
+	p.rooms, p.holding = make(map[chat.RoomID]*projected), nil
 	window, err := p.s.windowAt(ctx, p.partition, p.rec.base)
 	if err != nil {
 		return err
@@ -277,6 +278,7 @@ func (p *projector) apply(ctx context.Context, gathered []logged) (*take, error)
 		return nil, err
 	}
 	p.under = t
+	p.letGo()
 	p.evict()
 	return t, nil
 }

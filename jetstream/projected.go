@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"natter/chat"
 )
@@ -15,7 +16,8 @@ type projected struct {
 	// while replaying, for marks that were written after the base.
 	marks     map[chat.UserID]bool
 	marksUpto map[chat.UserID]uint64
-	reached   map[uint64]*page // sealed pages a command of late amended
+	reached   map[uint64]*page // sealed pages a command of late amended, or made
+	holding   bool             // it is in the projector's holding
 	take      uint64           // the last take that touched it
 	sealed    uint64           // pages sealed and written
 }
@@ -191,10 +193,7 @@ func (p *projector) reach(ctx context.Context, r *projected, seq chat.Seq) error
 		if err != nil {
 			return err
 		}
-		if r.reached == nil {
-			r.reached = make(map[uint64]*page)
-		}
-		r.reached[k] = rec
+		p.hold(r, k, rec)
 		held = rec
 	}
 	r.Reach = held.Messages
@@ -247,9 +246,40 @@ func (p *projector) seal(ctx context.Context, r *projected, upto uint64) (map[ui
 	for _, messages := range r.TakePages() {
 		k := (uint64(messages[0].Seq) - 1) / chat.PageMessages
 		pages[k] = &page{Upto: upto, After: p.history, Messages: messages}
+		p.hold(r, k, pages[k])
 	}
 	r.sealed = r.Sealed()
 	return pages, nil
+}
+
+// hold keeps a page in memory. It must not be read while it is on its way to
+// HISTORY; and while replaying, one that was sealed after the base isn't there as of
+// the base.
+func (p *projector) hold(r *projected, k uint64, held *page) {
+	if r.reached == nil {
+		r.reached = make(map[uint64]*page)
+	}
+	r.reached[k] = held
+	if !r.holding {
+		r.holding = true
+		p.holding = append(p.holding, r)
+	}
+}
+
+// letGo drops the pages of rooms that no take under way has touched; they can be
+// read again. Not while replaying, see hold.
+func (p *projector) letGo() {
+	if p.rec.replaying(p.applied.Load() + 1) {
+		return
+	}
+	finished := p.takesDone.Load()
+	p.holding = slices.DeleteFunc(p.holding, func(r *projected) bool {
+		if r.take >= finished {
+			return false
+		}
+		r.reached, r.Reach, r.holding = nil, nil, false
+		return true
+	})
 }
 
 // evict drops rooms that no take under way has touched, when there are too
