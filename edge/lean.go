@@ -37,7 +37,8 @@ type lean struct {
 	worked   bool          // since it was at rest
 	mayRest  bool          // this ReadFrame began with nothing
 	waits    waiting
-	gone     bool // the other side has
+	failed   error // of await
+	gone     bool  // the other side has
 	scratch  [ws.MaxHeaderSize]byte
 }
 
@@ -50,10 +51,10 @@ const (
 	forFrames                // the deadline is ReadFrame's
 )
 
-// input is what was read of a socket at once.
+// input is what was read of a socket at once; 4 KB with its length.
 type input struct {
 	n   int
-	buf [4096]byte
+	buf [4096 - 8]byte
 }
 
 var inputs = sync.Pool{New: func() any { return new(input) }}
@@ -110,7 +111,7 @@ func (d *lean) readError(err error) error {
 	case d.isInterrupted():
 		return errInterrupted
 	case errors.As(err, &timeout) && timeout.Timeout():
-		if d.waits == forRest && time.Now().Before(d.deadline) {
+		if d.waits == forRest && time.Now().Before(d.deadline) && d.until(d.deadline) {
 			d.worked = false
 			return errAtRest
 		}
@@ -241,10 +242,20 @@ func (d *lean) fill() error {
 	if len(d.rest) > 0 {
 		return nil
 	}
+	if err := d.failed; err != nil {
+		d.failed = nil
+		return err
+	}
 	if err := d.arm(); err != nil {
 		return err
 	}
 	d.giveBackInput()
+	return d.read()
+}
+
+// read waits for something. It and what it calls is all that stands on the
+// stack of a socket at rest.
+func (d *lean) read() error {
 	if d.wait == nil {
 		n, err := d.raw.Read(d.head)
 		d.rest = d.head[:n]
@@ -260,6 +271,10 @@ func (d *lean) fill() error {
 	d.in, d.rest = in, in.buf[:in.n]
 	return nil
 }
+
+// await is called after errAtRest, on a goroutine that has done nothing yet,
+// and before the next ReadFrame: it returns when that needn't wait.
+func (d *lean) await() { d.failed = d.read() }
 
 // arm sets the deadline once for each ReadFrame; twice if the first was that of
 // resting, and something came.

@@ -3,7 +3,6 @@
 package edge
 
 import (
-	"errors"
 	"io"
 	"net"
 	"syscall"
@@ -53,7 +52,7 @@ func (w *waiter) tryRead(fd uintptr) bool {
 	in := inputs.Get().(*input)
 	for {
 		n, err := syscall.Read(int(fd), in.buf[:])
-		if errors.Is(err, syscall.EINTR) {
+		if err == syscall.EINTR { //nolint:errorlint // the system's own, and the stack is small here
 			continue
 		}
 		if err == nil && n > 0 {
@@ -63,7 +62,7 @@ func (w *waiter) tryRead(fd uintptr) bool {
 		}
 		inputs.Put(in)
 		switch {
-		case errors.Is(err, syscall.EAGAIN):
+		case err == syscall.EAGAIN: //nolint:errorlint // as above
 			return false
 		case err != nil:
 			w.err = &net.OpError{Op: "read", Net: "tcp", Err: err}

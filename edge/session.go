@@ -84,7 +84,7 @@ func (s *session) begin(c conn) bool {
 func (s *session) run(c conn) {
 	err := s.read(c)
 	if errors.Is(err, errAtRest) {
-		go s.run(c)
+		go s.goOn(c)
 		return
 	}
 	defer s.e.hub.end(s)
@@ -101,6 +101,14 @@ func (s *session) run(c conn) {
 	c.Release()
 	s.e.metrics.sockets.Dec()
 	s.e.metrics.closed(code)
+}
+
+// goOn waits where the stack is small, and then runs.
+func (s *session) goOn(c conn) {
+	if waits, ok := c.(interface{ await() }); ok {
+		waits.await()
+	}
+	s.run(c)
 }
 
 // read is the reader's loop. Its error says why it ended.
