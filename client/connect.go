@@ -96,7 +96,7 @@ func (d *Device) connection(ctx context.Context, url string, last *string) endin
 	if err != nil {
 		return ending{err: err, final: CodeOf(err) == chat.KindUnauthenticated}
 	}
-	ws, cork, end := dial(ctx, url)
+	ws, cork, end := d.dial(ctx, url)
 	if ws == nil {
 		return end
 	}
@@ -139,12 +139,12 @@ func (d *Device) connection(ctx context.Context, url string, last *string) endin
 	return r.loop()
 }
 
-func dial(ctx context.Context, url string) (*websocket.Conn, *corked, ending) {
+func (d *Device) dial(ctx context.Context, url string) (*websocket.Conn, *corked, ending) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	var cork *corked
 	dialer := websocket.Dialer{
-		NetDialContext:  corkingDial(&cork),
+		NetDialContext:  corkingDial(d.opts.NetDial, &cork),
 		Subprotocols:    []string{Subprotocol},
 		ReadBufferSize:  8 << 10,
 		WriteBufferSize: 2 << 10,

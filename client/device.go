@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -36,6 +37,9 @@ type Options struct {
 	// then are told again. It is for a program that has no store of its own; one
 	// that has keeps Event.Cursor in it, in one transaction with the event.
 	KeepCursor bool
+
+	// NetDial opens the connection, through a proxy say; nil is the plain way.
+	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	AckEvery time.Duration // how often to tell the server the cursor; 0 is never, call Ack
 	// BackoffBase and BackoffCap bound the wait before the nth try: a random

@@ -148,10 +148,14 @@ type corked struct {
 	buf  []byte
 }
 
-func corkingDial(to **corked) func(ctx context.Context, network, addr string) (net.Conn, error) {
+type dialing func(ctx context.Context, network, addr string) (net.Conn, error)
+
+func corkingDial(dial dialing, to **corked) dialing {
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		var d net.Dialer
-		c, err := d.DialContext(ctx, network, addr)
+		c, err := dial(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
