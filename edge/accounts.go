@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"natter/auth"
 	"natter/chat"
 	"natter/wire"
@@ -52,24 +50,9 @@ func (e *Edge) session(ctx context.Context, s auth.Session, err error) (*session
 	}}
 	if s.Cookie != "" && requestOf(ctx).forgeryProof {
 		out.SetCookie = e.cookie(s.Cookie, s.CookieExpires)
+		e.slides.news(s.Device, s.CookieExpires)
 	}
 	return out, nil
-}
-
-// cookie is the natter_session cookie as a header; an empty value takes it away.
-func (e *Edge) cookie(value string, until time.Time) string {
-	var c fasthttp.Cookie
-	c.SetKey(cookieName)
-	c.SetValue(value)
-	c.SetPath("/")
-	c.SetHTTPOnly(true)
-	c.SetSameSite(fasthttp.CookieSameSiteStrictMode)
-	c.SetSecure(e.Secure)
-	c.SetExpire(until)
-	if value == "" {
-		c.SetExpire(fasthttp.CookieExpireDelete)
-	}
-	return c.String()
 }
 
 type deviceInput struct {

@@ -55,6 +55,9 @@ func (e *Edge) identify(ctx context.Context, c *fasthttp.RequestCtx, req *reques
 	if byCookie && !c.IsGet() && !c.IsHead() && !req.forgeryProof {
 		return chat.Forbidden("a write by cookie needs the header X-Natter: 1")
 	}
+	if byCookie {
+		e.slide(c, who)
+	}
 	req.who, req.cookie = who, byCookie
 	return nil
 }

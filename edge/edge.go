@@ -30,6 +30,7 @@ type Edge struct {
 	limits   *limits
 	metrics  *metrics
 	polls    polls
+	slides   slides
 	life     context.Context // ends when draining begins
 	drain    context.CancelFunc
 	draining atomic.Bool
