@@ -17,9 +17,11 @@ type CatchUpResult struct {
 	Missed int           `json:"missed"` // for each device
 	Steps  []CatchUpStep `json:"steps"`
 	// Acknowledgements of others' messages at a steady rate: without anybody
-	// coming back, and while all devices do so again and again.
+	// coming back; while each device does so once, one after the other over the
+	// time; and while all do so again and again, as fast as they can.
 	Rate         float64 `json:"rate"`
 	AckAlone     Latency `json:"ack_alone"`
+	AckInTurn    Latency `json:"ack_while_each_comes_back_once"`
 	AckCrowd     Latency `json:"ack_while_all_come_back"`
 	Crowd        Latency `json:"hello_to_synced_of_all_at_once"`
 	CrowdSeconds float64 `json:"crowd_seconds"`
@@ -191,31 +193,47 @@ func (w *world) comeBack(ctx context.Context, a *away, h *histogram) error {
 	return nil
 }
 
-// crowd measures what all coming back at once, again and again, does to others.
+// crowd measures what coming back does to others.
 func (w *world) crowd(ctx context.Context, devices []*away, others []pouring, result *CatchUpResult) error {
 	c := w.config
-	c.say("others send %.0f/s for %s alone, then while %d devices come back again and again", c.Rate, c.Duration, len(devices))
+	c.say("others send %.0f/s for %s alone, then while %d devices come back in turn, then while all do so again and again", c.Rate, c.Duration, len(devices))
 	var err error
 	if result.AckAlone, err = w.publish(ctx, others); err != nil {
 		return err
 	}
+	if result.AckInTurn, err = w.publishBeside(ctx, devices, others, new(histogram), false); err != nil {
+		return err
+	}
 	var h histogram
+	began := time.Now()
+	result.AckCrowd, err = w.publishBeside(ctx, devices, others, &h, true)
+	result.Crowd, result.CrowdSeconds = h.latency(), time.Since(began).Seconds()
+	return err
+}
+
+// publishBeside is publish while devices come back: once each, at even distances,
+// or all again and again.
+func (w *world) publishBeside(ctx context.Context, devices []*away, others []pouring, h *histogram, again bool) (Latency, error) {
 	var stop atomic.Bool
 	var work sync.WaitGroup
-	failed := make([]error, len(devices))
-	began := time.Now()
+	failed := make([]error, len(devices)+1)
 	for i, d := range devices {
 		work.Go(func() {
+			if !again {
+				rest(ctx, w.config.Duration*time.Duration(i)/time.Duration(len(devices)))
+				failed[i] = w.comeBack(ctx, d, h)
+				return
+			}
 			for !stop.Load() && failed[i] == nil {
-				failed[i] = w.comeBack(ctx, d, &h)
+				failed[i] = w.comeBack(ctx, d, h)
 			}
 		})
 	}
-	result.AckCrowd, err = w.publish(ctx, others)
+	acks, err := w.publish(ctx, others)
 	stop.Store(true)
 	work.Wait()
-	result.Crowd, result.CrowdSeconds = h.latency(), time.Since(began).Seconds()
-	return errors.Join(append(failed, err)...)
+	failed[len(devices)] = err
+	return acks, errors.Join(failed...)
 }
 
 // publish sends Rate messages a second for Duration and tells how long their

@@ -110,7 +110,7 @@ func (r *Result) catchUpPlots() []template.HTML {
 	}
 	return []template.HTML{
 		latencyPlot(fmt.Sprintf("From hello to synced, %d missed", c.Missed), back...),
-		latencyPlot("Others' send to ack", spread{"alone", c.AckAlone}, spread{"while all come back", c.AckCrowd}),
+		latencyPlot("Others' send to ack", spread{"alone", c.AckAlone}, spread{"while each comes back", c.AckInTurn}, spread{"while all come back", c.AckCrowd}),
 	}
 }
 

@@ -103,7 +103,7 @@ func TestCatchUp(t *testing.T) {
 	if len(r.Steps) != 2 || r.Steps[1].Others != 200 || r.Steps[1].First.Count != 4 || r.Steps[1].Warm.Count != 8 || r.Steps[1].Warm.P50 <= 0 {
 		t.Errorf("%+v", r.Steps)
 	}
-	if r.AckAlone.Count != 50 || r.AckCrowd.Count != 50 || r.Crowd.Count < 4 {
+	if r.AckAlone.Count != 50 || r.AckInTurn.Count != 50 || r.AckCrowd.Count != 50 || r.Crowd.Count < 4 {
 		t.Errorf("%+v", r)
 	}
 }

@@ -90,6 +90,7 @@ func (r *Result) writeCatchUp(t rows) {
 	}
 	if c.Rate > 0 {
 		t.latency(fmt.Sprintf("ack at %.0f/s alone", c.Rate), c.AckAlone)
+		t.latency("ack while each comes back", c.AckInTurn)
 		t.latency("ack while all come back", c.AckCrowd)
 		t.row("all at once", "%.0f a second, p50 %.1f ms, p99 %.1f ms from hello to synced", float64(c.Crowd.Count)/max(c.CrowdSeconds, 0.001), c.Crowd.P50, c.Crowd.P99)
 	}
