@@ -113,13 +113,16 @@ test('a room event that changes nothing to see was a mute: the list is asked', (
   expect(world.rooms.get('r1')?.muted).toBe(true);
 });
 
-test('a draft belongs to a person and a room, and outlives the page', () => {
+test('a draft belongs to a person and a room, and goes with the account', () => {
   drafts.set('r1', 'half a thought');
   expect(localStorage.getItem('natter.draft.me.r1')).toBe('half a thought');
+  localStorage.setItem('natter.draft.me.r2', 'from another tab');
+  dispatchEvent(new StorageEvent('storage', { key: 'natter.draft.me.r2' }));
+  expect(drafts.get('r1')).toBe('half a thought');
+  expect(drafts.get('r2')).toBe('from another tab');
+  drafts.set('r2', ' ');
+  expect(Object.keys(localStorage)).toEqual(['natter.draft.me.r1']);
   drafts.of('tom');
   expect(drafts.get('r1')).toBe('');
-  drafts.of('me');
-  expect(drafts.get('r1')).toBe('half a thought');
-  drafts.set('r1', ' ');
   expect(localStorage.length).toBe(0);
 });

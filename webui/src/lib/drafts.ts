@@ -15,10 +15,11 @@ class Drafts {
     });
   }
 
-  /** Whose drafts these are. */
+  /** Whose drafts these are; what another account left here goes. */
   of(me: string): void {
     if (this.#me === me) return;
     this.#me = me;
+    this.#drop((key) => !key.startsWith(this.#prefix));
     this.#load();
   }
 
@@ -43,16 +44,20 @@ class Drafts {
   clear(): void {
     this.#me = '';
     this.#map.clear();
-    try {
-      for (const key of Object.keys(localStorage))
-        if (key.startsWith(PREFIX)) localStorage.removeItem(key);
-    } catch {
-      // Nothing was stored then either.
-    }
+    this.#drop(() => true);
   }
 
   get #prefix(): string {
     return `${PREFIX}${this.#me}.`;
+  }
+
+  #drop(which: (key: string) => boolean): void {
+    try {
+      for (const key of Object.keys(localStorage))
+        if (key.startsWith(PREFIX) && which(key)) localStorage.removeItem(key);
+    } catch {
+      // Nothing was stored then either.
+    }
   }
 
   #load(): void {
