@@ -244,3 +244,33 @@ func TestAPanicStaysInside(t *testing.T) {
 	s.closed(wire.CloseUnavailable)
 	mina.connect().alive()
 }
+
+// TestWaves: everybody is in one wave, few in one at once, many over the time
+// there is.
+func TestWaves(t *testing.T) {
+	for _, c := range []struct {
+		n, waves int
+		spread   time.Duration
+		last     time.Duration
+	}{
+		{0, 0, time.Second, 0},
+		{1, 1, time.Second, 0},
+		{waveSockets, 1, time.Second, 0},
+		{waveSockets + 1, 2, time.Second, time.Second / 2},
+		{20_000, maxWaves, 10 * time.Second, 9500 * time.Millisecond},
+		{19_999, maxWaves, 10 * time.Second, 9500 * time.Millisecond},
+		{20_000, maxWaves, -time.Second, 0}, // no time is left
+	} {
+		all := waves(c.n, c.spread)
+		next, last := 0, time.Duration(0)
+		for _, w := range all {
+			if w.from != next || w.to <= w.from || w.after < last {
+				t.Errorf("%d sockets: wave %+v after %d and %v", c.n, w, next, last)
+			}
+			next, last = w.to, w.after
+		}
+		if len(all) != c.waves || next != c.n || last != c.last {
+			t.Errorf("%d sockets: %d waves to %d, the last after %v", c.n, len(all), next, last)
+		}
+	}
+}

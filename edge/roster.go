@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -57,10 +58,16 @@ type viewed struct {
 
 // presence is one person's, while they are here or linger.
 type presence struct {
-	sessions   map[*session]wire.Status
+	sessions   []attendance // few
 	visibility string
 	told       wire.Status // what watchers were told last
 	lingering  *time.Timer
+}
+
+// attendance is how one of a person's sessions says they are.
+type attendance struct {
+	session *session
+	status  wire.Status
 }
 
 // maxSeen bounds last-seen times; at the bound an arbitrary one goes.
@@ -74,17 +81,17 @@ func (p *presence) status() wire.Status {
 	if len(p.sessions) == 0 {
 		return p.told // lingers as it was
 	}
-	for _, status := range p.sessions {
-		if status == wire.Online {
+	for _, one := range p.sessions {
+		if one.status == wire.Online {
 			return wire.Online
 		}
 	}
 	return wire.Away
 }
 
-func (p *presence) has(s *session) bool {
-	_, there := p.sessions[s]
-	return there
+// of is the place of a session in p.sessions, -1 if it isn't there.
+func (p *presence) of(s *session) int {
+	return slices.IndexFunc(p.sessions, func(one attendance) bool { return one.session == s })
 }
 
 // enter makes s one of its person's sessions.
@@ -93,7 +100,7 @@ func (r *roster) enter(s *session, visibility string) {
 	r.mu.Lock()
 	p := r.here[u]
 	if p == nil {
-		p = &presence{sessions: map[*session]wire.Status{}, told: wire.Offline}
+		p = &presence{told: wire.Offline}
 		r.here[u] = p
 	}
 	if p.lingering != nil {
@@ -101,7 +108,7 @@ func (r *roster) enter(s *session, visibility string) {
 		p.lingering = nil
 	}
 	p.visibility = visibility
-	p.sessions[s] = wire.Online
+	p.sessions = append(p.sessions, attendance{s, wire.Online})
 	tell := r.changedLocked(u, p)
 	r.mu.Unlock()
 	tell()
@@ -117,7 +124,9 @@ func (r *roster) leave(s *session) {
 		r.mu.Unlock()
 		return
 	}
-	delete(p.sessions, s)
+	if i := p.of(s); i >= 0 {
+		p.sessions = slices.Delete(p.sessions, i, i+1)
+	}
 	if len(p.sessions) == 0 {
 		p.lingering = time.AfterFunc(r.e.linger, func() { r.gone(u, p) })
 	}
@@ -152,8 +161,8 @@ func (r *roster) setStatus(s *session, status wire.Status) {
 	p := r.here[u]
 	tell := func() {}
 	if p != nil {
-		if p.has(s) {
-			p.sessions[s] = status
+		if i := p.of(s); i >= 0 {
+			p.sessions[i].status = status
 		}
 		tell = r.changedLocked(u, p)
 	}
@@ -229,7 +238,7 @@ func (r *roster) watch(s *session, people []viewed) []wire.Presence {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.unwatchLocked(s)
-	if p := r.here[s.who.User]; p == nil || !p.has(s) {
+	if p := r.here[s.who.User]; p == nil || p.of(s) < 0 {
 		return nil // it has left meanwhile
 	}
 	now := make([]wire.Presence, 0, len(people))
