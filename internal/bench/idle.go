@@ -9,7 +9,8 @@ import (
 type IdleStep struct {
 	Connections        int     `json:"connections"`
 	RSSBytes           int64   `json:"server_rss_bytes"`
-	BytesPerConnection int64   `json:"bytes_per_connection"` // above a node that just started
+	BytesPerConnection int64   `json:"bytes_per_connection"`      // above a node that just started
+	HeapPerConnection  int64   `json:"heap_bytes_per_connection"` // what of it lives after a collection
 	ServerCores        float64 `json:"server_cores_used"`
 }
 
@@ -24,6 +25,10 @@ func (w *world) idle(ctx context.Context, r *Result) error {
 	}
 	rest(ctx, settleTime)
 	before, err := w.target.cost(ctx)
+	if err != nil {
+		return err
+	}
+	heap, err := w.target.liveHeap(ctx)
 	if err != nil {
 		return err
 	}
@@ -54,7 +59,11 @@ func (w *world) idle(ctx context.Context, r *Result) error {
 		r.LoadCores = (to.own - from.own).Seconds() / took
 		r.RSSBytes = to.cost.rss
 		r.BytesPerConnection = (to.cost.rss - before.rss) / int64(n)
-		r.Idle = append(r.Idle, IdleStep{n, r.RSSBytes, r.BytesPerConnection, r.ServerCores})
+		lives, err := w.target.liveHeap(ctx)
+		if err != nil {
+			return err
+		}
+		r.Idle = append(r.Idle, IdleStep{n, r.RSSBytes, r.BytesPerConnection, (lives - heap) / int64(n), r.ServerCores})
 	}
 	r.Connections = connected
 	w.tellErrors(r)

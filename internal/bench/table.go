@@ -76,7 +76,7 @@ func (r *Result) writeTalk(t rows) {
 func (r *Result) writeIdle(t rows) {
 	t.row("workload", "idle, %d connections of %d users, %.1f s each step", r.Connections, r.Users, r.Seconds)
 	for _, s := range r.Idle {
-		t.row(fmt.Sprintf("%d connections", s.Connections), "%.1f KiB each, %.1f MiB in all, %.3f cores", float64(s.BytesPerConnection)/1024, mib(s.RSSBytes), s.ServerCores)
+		t.row(fmt.Sprintf("%d connections", s.Connections), "%.1f KiB each, %.1f KiB of it living heap; %.1f MiB in all, %.3f cores", float64(s.BytesPerConnection)/1024, float64(s.HeapPerConnection)/1024, mib(s.RSSBytes), s.ServerCores)
 	}
 	t.row("load", "%.3f cores", r.LoadCores)
 }
