@@ -15,7 +15,7 @@ import (
 // TestSocketsAtRestAreSmall: a thousand that are signed in and silent. The
 // clients are bare files, which take nothing of the memory that is counted.
 func TestSocketsAtRestAreSmall(t *testing.T) {
-	const n, most = 1000, 16 << 10
+	const n, most = 1000, 10 << 10
 	h := open(t, func(o *Options) { o.MaxSocketsPerUser = n })
 	mina := h.person("mina")
 	var port int

@@ -212,10 +212,9 @@ var faults = map[string]struct {
 	"a mark beyond the last": {func(s *shut, p int, group chat.RoomID) {
 		s.put(subjectMark(p, "b", group), &markRecord{Upto: 1, Mark: chat.Mark{Read: 9999}})
 	}, "has read 9999 of"},
-	"a mark of no room": {func(s *shut, p int, group chat.RoomID) {
+	"a mark of no room": {func(s *shut, _ int, _ chat.RoomID) {
 		nowhere := chat.RoomID("gnowhere")
-		p = partitionOf(string(nowhere), 4)
-		s.put(subjectMark(p, "b", nowhere), &markRecord{Upto: 1, Mark: chat.Mark{Read: 1}})
+		s.put(subjectMark(partitionOf(string(nowhere), 4), "b", nowhere), &markRecord{Upto: 1, Mark: chat.Mark{Read: 1}})
 	}, "a room that does not exist"},
 	"a mark can't be read": {func(s *shut, p int, group chat.RoomID) {
 		s.put(subjectMark(p, "c", group), []byte{})

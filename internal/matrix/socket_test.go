@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -68,12 +69,13 @@ func TestSocket(t *testing.T) {
 	rows := readTable(t, file)
 	w.spoken(rows)
 	sockets := make([]*socket, len(roles))
-	for role := range 5 {
+	for role := range 5 { // those with a token that lives
 		sockets[role] = w.connect()
 		if got, _ := sockets[role].say(frames[wire.OpHello](w, role, target{})); got != "welcome" {
 			t.Fatalf("%s is answered %s", roles[role], got)
 		}
 	}
+	var mu sync.Mutex
 	nothing := map[string][]byte{}
 	answer := func(r row, role int) string {
 		op := wire.Op(r.call)
@@ -85,10 +87,12 @@ func TestSocket(t *testing.T) {
 			}
 		}
 		got, text := s.say(frames[op](w, role, w.target(r.of, role, op != wire.OpTyping)))
+		mu.Lock()
+		defer mu.Unlock()
 		key := r.call + " " + roles[role]
 		if r.of == "unknown" {
 			nothing[key] = text
-		} else if want := nothing[key]; want != nil && role >= 3 && !bytes.Equal(text, want) {
+		} else if want := nothing[key]; want != nil && role >= outsiders && !bytes.Equal(text, want) {
 			t.Errorf("%s, of %s, to %s:\n%s\nof what isn't there:\n%s", r.call, r.of, roles[role], text, want)
 		}
 		return got

@@ -130,7 +130,7 @@ func (w *world) target(of string, role int, changes bool) target {
 		to.room, to.seq = w.direct, 1
 	case "group", "own":
 		g := w.outside
-		if role < 3 && changes {
+		if role < outsiders && changes {
 			g = w.group()
 		}
 		to.room, to.seq = g.id, g.said[w.gus.ID()]
