@@ -12,7 +12,9 @@ export async function check(page, where) {
   await page.waitForFunction(() =>
     document
       .getAnimations()
-      .every((one) => one.effect.getTiming().iterations === Infinity || one.playState !== 'running'),
+      .every(
+        (one) => one.effect.getTiming().iterations === Infinity || one.playState !== 'running',
+      ),
   );
   await page.evaluate(AXE);
   const { violations } = await page.evaluate(
