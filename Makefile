@@ -5,7 +5,7 @@ GO       ?= go
 NPM      ?= npm
 ARGS     ?=
 CHROMIUM ?= /usr/bin/chromium
-# How long each fuzz target runs in `make test`, and all of them at most.
+# How many seconds each fuzz target runs in `make test`, and all of them at most.
 FUZZ_EACH ?= 5
 FUZZ_ALL  ?= 120
 

@@ -193,6 +193,7 @@ func (p *projector) reach(ctx context.Context, r *projected, seq chat.Seq) error
 		if err != nil {
 			return err
 		}
+		failpoint("seal.reached")
 		p.hold(r, k, rec)
 		held = rec
 	}
@@ -248,6 +249,7 @@ func (p *projector) seal(ctx context.Context, r *projected, upto uint64) (map[ui
 		pages[k] = &page{Upto: upto, After: p.history, Messages: messages}
 		p.hold(r, k, pages[k])
 	}
+	failpoint("seal.cut")
 	r.sealed = r.Sealed()
 	return pages, nil
 }

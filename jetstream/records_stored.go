@@ -109,6 +109,10 @@ type checkpoint struct {
 	History uint64      `cbor:"2,keyasint"`
 	Sync    []uint64    `cbor:"3,keyasint"`
 	At      chat.Millis `cbor:"4,keyasint"` // the newest command's time
+	// Again: an unclean start began here once more. What stands between the first
+	// form of this checkpoint and this one tells of sequences that are gone, or are
+	// other entries now.
+	Again bool `cbor:"5,keyasint,omitempty"`
 }
 
 // resultMessage is what a projector answers a node: never stored.

@@ -83,6 +83,7 @@ func Repair(ctx context.Context, o RepairOptions) (found, left []Finding, err er
 		if left = x.findings; round == 0 {
 			found = left
 		}
+		failpoint("repair.looked")
 		again := !tried && (x.replay || !o.Store.Clean) // what a crash left is a start's work
 		done := !again && (round == repairRounds || !slices.ContainsFunc(left, func(f Finding) bool { return f.Repairable }))
 		if err == nil && !done {

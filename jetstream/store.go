@@ -274,6 +274,7 @@ func (s *Store) Close(ctx context.Context) error {
 	for _, k := range s.committers {
 		k.close()
 	}
+	failpoint("close.refused")
 	var err error
 	for _, p := range s.projectors {
 		if e := p.finish(ctx); e != nil && err == nil {
@@ -281,6 +282,7 @@ func (s *Store) Close(ctx context.Context) error {
 		}
 	}
 	s.cursors.finish(ctx)
+	failpoint("close.cursors")
 	s.abandon()
 	return err
 }

@@ -69,21 +69,6 @@ func TestStoredVersion1IsRead(t *testing.T) {
 	}
 }
 
-func FuzzDecode(f *testing.F) {
-	for _, record := range someRecords() {
-		f.Add(must(encode(record)))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, record := range []any{new(batch), new(roomEntry), new(page), new(roomRecord), new(markRecord), new(queueEntry), new(checkpoint)} {
-			if decode(data, record) == nil {
-				if _, err := encode(record); err != nil {
-					t.Fatalf("%T was read and can't be written: %v", record, err)
-				}
-			}
-		}
-	})
-}
-
 func TestACursorOfAnOlderEpochIsClamped(t *testing.T) {
 	e := epochs{List: []epoch{{1, []uint64{0}}, {2, []uint64{990}}, {3, []uint64{985}}}}
 	for _, c := range []struct{ from, want chat.Cursor }{

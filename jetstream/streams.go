@@ -64,5 +64,6 @@ func (s *Store) createStream(ctx context.Context, c jetstream.StreamConfig) erro
 	if _, err := s.js.CreateOrUpdateStream(ctx, c); err != nil {
 		return fmt.Errorf("stream %s: %w", c.Name, err)
 	}
+	failpoint("start.stream")
 	return nil
 }

@@ -177,6 +177,7 @@ func (t *take) publish(ctx context.Context) error {
 			return err
 		}
 		t.p.out.publish(w.subject, "", data.Bytes(), func(sequence uint64, err error) { t.acked(w.note, sequence, err) })
+		failpointSent(w.record)
 	}
 	return nil
 }
@@ -199,6 +200,7 @@ func (t *take) roomWrites(ctx context.Context, id chat.RoomID, in *touched) ([]w
 			again := *held
 			again.Upto = t.upto
 			again.Messages = append([]chat.Message(nil), held.Messages...)
+			failpoint("seal.amended")
 			writes = append(writes, write{subjectPage(p, id, k), &again, nil})
 		}
 	}
@@ -265,15 +267,19 @@ func (t *take) answer() {
 // advance is the checkpoint after this take.
 func (t *take) advance(c checkpoint) checkpoint {
 	c.Log = t.upto
-	c.History = max(c.History, t.history)
-	next := make([]uint64, len(t.sync))
+	c.At = max(c.At, t.at)
+	return c.behind(checkpoint{History: t.history, Sync: t.sync})
+}
+
+// behind moves the sequences of c up to those of another.
+func (c checkpoint) behind(other checkpoint) checkpoint {
+	c.History = max(c.History, other.History)
+	next := append([]uint64(nil), other.Sync...)
 	for q := range next {
-		next[q] = t.sync[q]
 		if q < len(c.Sync) {
 			next[q] = max(next[q], c.Sync[q])
 		}
 	}
 	c.Sync = next
-	c.At = max(c.At, t.at)
 	return c
 }
