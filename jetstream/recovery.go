@@ -116,10 +116,11 @@ func (s *Store) surveyLog(ctx context.Context, p int, clean bool) (*recovery, er
 		return nil, err
 	}
 	r := &recovery{horizon: last, base: chooseBase(kept, first, s.o.Partitions), history: map[string]uint64{}, queues: map[chat.UserID]uint64{}}
-	r.base.Again = false // what is kept after it stands
-	if clean && len(kept) > 0 && kept[len(kept)-1].Log == last {
-		r.complete = last
+	if newest := len(kept) - 1; clean && newest >= 0 && kept[newest].Log == last && len(kept[newest].Sync) == s.o.Partitions {
+		// Nothing is missing, so nothing is applied again.
+		r.base, r.complete = kept[newest], last
 	}
+	r.base.Again = false // what is kept after it stands
 	return r, nil
 }
 
