@@ -130,18 +130,32 @@ const (
 // until tries again until try succeeds or ctx ends, and tells Progress what it waits
 // for.
 func (s *Store) until(ctx context.Context, waits string, try func() error) error {
-	told := time.Now()
+	begun := time.Now()
 	for {
 		err := try()
 		if err == nil {
 			return nil
 		}
-		if s.o.Progress != nil && time.Since(told) > progressEvery {
-			told = time.Now()
-			s.o.Progress(fmt.Sprintf("%s (%v)", waits, err))
+		if time.Since(begun) > progressEvery {
+			s.progress.tell(s.o.Progress, fmt.Sprintf("%s (%v)", waits, err))
 		}
 		if wait(ctx, untilEvery) != nil {
 			return fmt.Errorf("%s: %w", waits, err)
 		}
+	}
+}
+
+// progress lets one of several that wait speak at a time.
+type progress struct {
+	mu   sync.Mutex
+	last time.Time
+}
+
+func (p *progress) tell(to func(string), waits string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); to != nil && now.Sub(p.last) > progressEvery {
+		p.last = now
+		to(waits)
 	}
 }

@@ -66,6 +66,7 @@ type Store struct {
 
 	floors     floors // nil where the node is alone
 	partitions partitions
+	progress   progress
 	claims     atomic.Uint64
 	writes     atomic.Uint64 // of records
 	keeper     *publisher    // of records

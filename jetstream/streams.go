@@ -11,28 +11,30 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// createStreams creates or updates every stream; doing it again changes nothing, and
-// the nodes of a cluster may do it at once.
+// createStreams creates or updates every stream, all at once; doing it again changes
+// nothing, and the nodes of a cluster may do it at the same time.
 func (s *Store) createStreams(ctx context.Context) error {
-	for p := range s.o.Partitions {
-		for _, c := range s.partitionStreams(p) {
-			if err := s.createStream(ctx, c); err != nil {
-				return err
-			}
-		}
-	}
-	for _, c := range []jetstream.StreamConfig{
+	configs := []jetstream.StreamConfig{
 		// 128 checkpoints a partition at one each 5 s reach back over 10 minutes,
 		// which must exceed reachBack.
 		s.projection(jetstream.StreamConfig{Name: streamCheckpoint, Subjects: []string{"checkpoint.*"}, MaxMsgsPerSubject: checkpointsKept}),
 		s.async(jetstream.StreamConfig{Name: streamCursors, Subjects: []string{"cursor.*.*"}, MaxMsgsPerSubject: 1, MaxAge: s.o.QueueRetention}),
 		{Name: streamRecords, Subjects: []string{"record.>"}, MaxMsgsPerSubject: 1, AllowRollup: true, AllowDirect: true, Duplicates: duplicateWindow},
-	} {
-		if err := s.createStream(ctx, c); err != nil {
-			return err
+	}
+	for p := range s.o.Partitions {
+		configs = append(configs, s.partitionStreams(p)...)
+	}
+	made := make(chan error, len(configs))
+	for _, c := range configs {
+		s.goes(func() { made <- s.createStream(ctx, c) })
+	}
+	var failed error
+	for range configs {
+		if err := <-made; err != nil && failed == nil {
+			failed = err
 		}
 	}
-	return nil
+	return failed
 }
 
 func (s *Store) partitionStreams(p int) []jetstream.StreamConfig {
