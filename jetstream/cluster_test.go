@@ -17,8 +17,9 @@ import (
 // three is a cluster of three stores, each over a server of its own, and people who
 // use any of them.
 type three struct {
-	t    *testing.T
-	nats *natstest.Cluster
+	t     *testing.T // of the subtest that runs
+	whole *testing.T
+	nats  *natstest.Cluster
 	// at are the stores; one may be away (nil).
 	at  [3]atomic.Pointer[Store]
 	ids atomic.Uint64
@@ -28,19 +29,23 @@ type three struct {
 	mu    sync.Mutex
 	acked map[chat.RoomID]map[string]chat.Seq
 	sent  atomic.Int64 // how many are acknowledged
+
+	crowds int
 }
 
 const clusterPartitions = 2
 
 func openThree(t *testing.T) *three {
 	t.Helper()
-	c := &three{t: t, nats: natstest.StartCluster(t, t.TempDir(), true), acked: map[chat.RoomID]map[string]chat.Seq{}}
+	c := &three{t: t, whole: t, nats: natstest.StartCluster(t, t.TempDir(), true), acked: map[chat.RoomID]map[string]chat.Seq{}}
+	begun := time.Now()
 	c.ids.Store(uint64(time.Now().UnixMilli()-int64(chat.SnowflakeEpoch)) << 22)
 	var opening sync.WaitGroup
 	for i := range c.at {
 		opening.Go(func() { c.open(i) })
 	}
 	opening.Wait()
+	t.Logf("opened in %v", time.Since(begun))
 	if t.Failed() {
 		t.FailNow()
 	}
@@ -55,11 +60,11 @@ func openThree(t *testing.T) *three {
 func (c *three) open(i int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
-	server := c.nats.Nodes[i]
+	server, t := c.nats.Nodes[i], c.whole
 	store, err := Open(ctx, Options{Connect: server.Connect, Partitions: clusterPartitions, Node: c.nats.Name(i), Replicas: 3,
 		Leads:          func(stream string) bool { return c.lies.Load() || server.Leads(stream) },
-		QueueRetention: 24 * time.Hour, Log: slog.New(slog.NewTextHandler(testWriter{c.t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Fatal: func(err error) { c.t.Error(err) }, Progress: func(waits string) { c.t.Logf("%s waits: %s", c.nats.Name(i), waits) }})
+		QueueRetention: 24 * time.Hour, Log: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Fatal: func(err error) { t.Error(err) }, Progress: func(waits string) { t.Logf("%s waits: %s", c.nats.Name(i), waits) }})
 	if err != nil {
 		c.t.Errorf("%s: %v", c.nats.Name(i), err)
 		return
@@ -75,7 +80,7 @@ func (c *three) close(i int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := store.Close(ctx); err != nil {
-		c.t.Errorf("close %s: %v", c.nats.Name(i), err)
+		c.whole.Errorf("close %s: %v", c.nats.Name(i), err)
 	}
 }
 
@@ -129,6 +134,16 @@ func (c *three) say(i int, room chat.RoomID, by chat.UserID, text string) {
 	c.sent.Add(1)
 }
 
+// run runs a subtest with the cluster.
+func (c *three) run(name string, story func(t *testing.T)) {
+	outer := c.t
+	outer.Run(name, func(t *testing.T) {
+		c.t = t
+		defer func() { c.t = outer }()
+		story(t)
+	})
+}
+
 // crowd is people who talk in rooms of both partitions until they are stopped, and two
 // who follow, reading on at another node each time.
 type crowd struct {
@@ -143,10 +158,11 @@ type crowd struct {
 
 func (c *three) crowd() *crowd {
 	c.t.Helper()
+	c.crowds++
 	w := &crowd{three: c, people: []chat.UserID{"ann", "bob", "cho", "dan", "eve", "fay"}}
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	for n := 0; len(w.rooms) < 2*clusterPartitions; n++ {
-		room := chat.RoomID(fmt.Sprintf("g%d", n))
+		room := chat.RoomID(fmt.Sprintf("g%d-%d", c.crowds, n))
 		if partitionOf(string(room), clusterPartitions) == len(w.rooms)%clusterPartitions {
 			w.rooms = append(w.rooms, room)
 			c.do(n, chat.Command{Op: chat.OpCreate, Room: room, By: "ann", Name: string(room), Users: w.people[1:]})

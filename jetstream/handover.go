@@ -135,7 +135,8 @@ func (s *Store) stepDown(ctx context.Context, stream string) error {
 }
 
 func (s *Store) askToStepDown(ctx context.Context, stream string) error {
-	ctx, cancel := context.WithTimeout(ctx, answerSoon)
+	// Who has just lost the lead may not answer any more.
+	ctx, cancel := context.WithTimeout(ctx, againSoon)
 	defer cancel()
 	msg, err := s.control.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+stream, nil)
 	if err != nil {

@@ -92,6 +92,16 @@ func (r *records) Watch(ctx context.Context, prefix string, seen func(string, []
 	if prefix == "" {
 		filter = r.prefix + ">"
 	}
+	var newest uint64 // what the watch must have shown before it is ready
+	var options []jetstream.PullConsumeOpt
+	if r.s.clustered() { // the replica that answers may be behind
+		m, err := r.s.leaderGet(ctx, streamRecords, ask{LastFor: filter})
+		if err != nil && !errors.Is(err, errNone) {
+			return err
+		}
+		newest = m.Sequence
+		options = append(options, jetstream.PullHeartbeat(heartbeat))
+	}
 	consumer, err := r.s.js.OrderedConsumer(ctx, streamRecords, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
 		InactiveThreshold: time.Minute,
@@ -100,7 +110,7 @@ func (r *records) Watch(ctx context.Context, prefix string, seen func(string, []
 		return unavailable("watch", prefix, err)
 	}
 	var once sync.Once
-	if info := consumer.CachedInfo(); info != nil && info.NumPending == 0 {
+	if info := consumer.CachedInfo(); info != nil && info.NumPending == 0 && newest == 0 {
 		once.Do(ready)
 	}
 	running, err := consumer.Consume(func(msg jetstream.Msg) {
@@ -117,10 +127,10 @@ func (r *records) Watch(ctx context.Context, prefix string, seen func(string, []
 			value = nil
 		}
 		seen(strings.TrimPrefix(msg.Subject(), r.prefix), value, meta.Sequence.Stream)
-		if meta.NumPending == 0 {
+		if meta.NumPending == 0 && meta.Sequence.Stream >= newest {
 			once.Do(ready)
 		}
-	})
+	}, options...)
 	if err != nil {
 		return unavailable("watch", prefix, err)
 	}

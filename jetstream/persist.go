@@ -21,7 +21,7 @@ const (
 	longestPause    = 5 * time.Second
 	// answerSoon is how long a stream of a cluster is waited for before the message is
 	// sent again, the first time. Each time after it is twice that.
-	answerSoon = time.Second
+	answerSoon = 500 * time.Millisecond
 	// againSoon bounds the pause between tries: a new leader may stand any moment.
 	againSoon = 250 * time.Millisecond
 )

@@ -43,8 +43,12 @@ type projector struct {
 	stopped   chan struct{} // run has returned
 }
 
-// fencedPause is for how long the one who was fenced off lets the other work.
-const fencedPause = 200 * time.Millisecond
+// fencedPause is for how long, at least, who was fenced off lets the other work. Two
+// that fence each other off again and again leave each other up to fencedPauses.
+const (
+	fencedPause  = 200 * time.Millisecond
+	fencedPauses = time.Second
+)
 
 // errClaimAged has a claim made anew before the queues drop it.
 var errClaimAged = errors.New("the claim is old")
@@ -76,9 +80,9 @@ func (p *projector) lead(ctx context.Context) {
 	p.s.metrics.setLeads(p.partition, true)
 	defer p.s.metrics.setLeads(p.partition, false)
 	defer func() { p.rooms, p.holding, p.window, p.rec, p.fence = nil, nil, nil, nil, nil }()
-	pause := firstPause
+	pause, apart := firstPause, fencedPause
 	for {
-		before := p.takesDone.Load()
+		before, begun := p.takesDone.Load(), time.Now()
 		err := p.begin(ctx)
 		if err == nil {
 			err = p.project(ctx)
@@ -99,7 +103,11 @@ func (p *projector) lead(ctx context.Context) {
 			pause = firstPause
 		}
 		if errors.Is(err, errFenced) { // somebody works: let them, and find out who leads
-			pause = max(pause, fencedPause) + rand.N(fencedPause)
+			if time.Since(begun) > 2*fencedPauses {
+				apart = fencedPause
+			}
+			pause = apart + rand.N(apart)
+			apart = min(2*apart, fencedPauses)
 		}
 		p.s.metrics.restarts.Inc()
 		p.s.log.Warn("a projector begins again", "partition", p.partition, "log", p.applied.Load(), "error", err)

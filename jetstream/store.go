@@ -91,6 +91,9 @@ type Store struct {
 // goroutines of doc.go. It returns when every partition has caught up with its
 // log, so that what is read afterwards is current.
 func Open(ctx context.Context, o Options) (_ *Store, err error) {
+	if o.Replicas > 1 && o.Leads == nil {
+		return nil, errors.New("a store of a cluster must know what its node leads")
+	}
 	var run [6]byte
 	if _, err := rand.Read(run[:]); err != nil {
 		return nil, err

@@ -175,15 +175,17 @@ const heartbeat = time.Second
 
 // read follows a stream from a sequence on, at most most messages ahead.
 func (s *Store) read(ctx context.Context, stream string, from uint64, most int) (jetstream.MessagesContext, error) {
-	consumer, err := s.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
+	config := jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from, InactiveThreshold: time.Minute,
-	})
-	if err != nil {
-		return nil, err
 	}
 	options := []jetstream.PullMessagesOpt{jetstream.PullMaxMessages(most)}
-	if s.clustered() {
+	if s.clustered() { // where readers come and go with the lead
+		config.InactiveThreshold = 15 * time.Second
 		options = append(options, jetstream.PullHeartbeat(heartbeat))
+	}
+	consumer, err := s.js.OrderedConsumer(ctx, stream, config)
+	if err != nil {
+		return nil, err
 	}
 	return consumer.Messages(options...)
 }
