@@ -99,8 +99,18 @@ func (c *three) everyLeaderStepsDown(t *testing.T) {
 // and six tellers tell of two streams.
 func (c *three) twoProjectorsAtOnce(*testing.T) {
 	w := c.crowd()
+	var claims [3]uint64
+	for i := range claims {
+		claims[i] = w.at[i].Load().claims.Load()
+	}
 	w.lies.Store(true)
 	w.more(100)
+	for i := range claims {
+		w.until("each node has claimed what it believes to lead", func() bool {
+			return w.at[i].Load().claims.Load() >= claims[i]+clusterPartitions
+		})
+	}
+	w.more(50)
 	w.lies.Store(false)
 	w.more(30)
 	w.judge()
