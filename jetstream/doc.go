@@ -13,6 +13,11 @@
 //	teller-q      reads SYNC-q in order and tells who listens
 //	listener-i    hands live entries and passing news to their followers
 //
+// In a cluster every node has a Store over the same streams. Projector-p runs where
+// LOG-p leads and teller-q where SYNC-q leads (leads.go); a claim keeps two projectors
+// apart (fence.go), beats tell all nodes how far each is (beat.go), and reads are
+// checked for what their node knows of (fresh.go); StepDown gives leads away.
+//
 // # What is on disk when
 //
 // LOG-p and the records are fsynced before they are acknowledged (the server

@@ -44,6 +44,9 @@ type recovery struct {
 	complete uint64
 	history  map[string]uint64
 	queues   map[chat.UserID]uint64
+	// witness is the message at base.History, in a cluster: a replica that shows it
+	// knows everything before it.
+	witness stored
 }
 
 // checkpointsKept must reach back further than the window; see reachBack.
@@ -115,7 +118,17 @@ func (s *Store) surveyLog(ctx context.Context, p int, clean bool) (*recovery, er
 	if err != nil {
 		return nil, err
 	}
-	r := &recovery{horizon: last, base: chooseBase(kept, first, s.o.Partitions), history: map[string]uint64{}, queues: map[chat.UserID]uint64{}}
+	base := chooseBase(kept, first, s.o.Partitions)
+	if s.clustered() {
+		base = newestBase(standing(kept), first, s.o.Partitions)
+	}
+	r := &recovery{horizon: last, base: base, history: map[string]uint64{}, queues: map[chat.UserID]uint64{}}
+	if s.clustered() && base.History > 0 {
+		r.witness, err = s.leaderGet(ctx, numbered(streamHistory, p), ask{Seq: base.History})
+		if err != nil && !errors.Is(err, errNone) { // gone only by an operator's hand
+			return nil, err
+		}
+	}
 	if newest := len(kept) - 1; clean && newest >= 0 && kept[newest].Log == last && len(kept[newest].Sync) == s.o.Partitions {
 		// Nothing is missing, so nothing is applied again.
 		r.base, r.complete = kept[newest], last
@@ -259,6 +272,17 @@ func chooseBase(kept []checkpoint, first uint64, partitions int) checkpoint {
 	return newest
 }
 
+// newestBase is where a cluster's projector begins: nothing that was acknowledged is
+// ever lost there, so the newest checkpoint holds.
+func newestBase(kept []checkpoint, first uint64, partitions int) checkpoint {
+	for i := len(kept) - 1; i >= 0; i-- {
+		if c := kept[i]; len(c.Sync) == partitions && c.Log+1 >= first {
+			return c
+		}
+	}
+	return checkpoint{Sync: make([]uint64, partitions)}
+}
+
 // standing leaves out the checkpoints that an unclean start made void.
 //
 //	80  90  100 | a crash takes 95 … 100 back | 80 again | 105
@@ -316,10 +340,13 @@ func (s *Store) scan(ctx context.Context, stream string, from uint64, each func(
 			return err
 		}
 		for _, m := range found.Messages {
+			from = m.Sequence + 1
+			if isFence(m.Subject) {
+				continue
+			}
 			if err := each(m); err != nil {
 				return fmt.Errorf("%s at %d: %w", stream, m.Sequence, err)
 			}
-			from = m.Sequence + 1
 		}
 		if !found.More || len(found.Messages) == 0 {
 			return nil
@@ -356,37 +383,49 @@ const epochsKept = 256
 // openEpochs loads the list and opens a new epoch if the last stop was unclean.
 func (s *Store) openEpochs(ctx context.Context) error {
 	kept := s.Records("store")
-	value, revision, err := kept.Get(ctx, "epochs")
-	switch {
-	case err == nil:
-		if s.epochs, err = parseEpochs(value, s.o.Partitions); err != nil {
+	for {
+		value, revision, err := kept.Get(ctx, "epochs")
+		switch {
+		case err == nil:
+			if s.epochs, err = parseEpochs(value, s.o.Partitions); err != nil {
+				return err
+			}
+			if s.o.Clean && len(s.epochs.List) > 0 || s.clustered() {
+				return nil
+			}
+		case chat.KindOf(err) != chat.KindNotFound:
 			return err
 		}
-		if s.o.Clean && len(s.epochs.List) > 0 || s.o.Replicas > 1 {
-			return nil
+		next, err := s.nextEpoch(ctx)
+		if err != nil {
+			return err
 		}
-	case chat.KindOf(err) != chat.KindNotFound:
-		return err
+		if value, err = json.Marshal(next); err != nil {
+			return err
+		}
+		failpoint("epoch.measured")
+		_, err = kept.Put(ctx, "epochs", value, revision)
+		failpoint("epoch.stored")
+		// The nodes of a new cluster all try; one makes it, for all.
+		if chat.KindOf(err) != chat.KindConflict {
+			s.epochs = next
+			return err
+		}
 	}
+}
+
+// nextEpoch is the list with one more.
+func (s *Store) nextEpoch(ctx context.Context) (epochs, error) {
 	next := epoch{Number: s.epochs.current() + 1}
 	for q := range s.o.Partitions {
 		_, last, err := s.bounds(ctx, numbered(streamSync, q))
 		if err != nil {
-			return err
+			return epochs{}, err
 		}
 		next.Starts = append(next.Starts, last)
 	}
-	s.epochs.List = append(s.epochs.List, next)
-	if n := len(s.epochs.List); n > epochsKept {
-		s.epochs.List = s.epochs.List[n-epochsKept:]
-	}
-	if value, err = json.Marshal(s.epochs); err != nil {
-		return err
-	}
-	failpoint("epoch.measured")
-	_, err = kept.Put(ctx, "epochs", value, revision)
-	failpoint("epoch.stored")
-	return err
+	list := append(append([]epoch(nil), s.epochs.List...), next)
+	return epochs{List: list[max(0, len(list)-epochsKept):]}, nil
 }
 
 // parseEpochs reads the stored list.
