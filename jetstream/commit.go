@@ -48,7 +48,7 @@ const (
 var errBusy = chat.Unavailable("too much is waiting for the disk; try again", 500*time.Millisecond)
 
 func newCommitter(s *Store, p int, out *publisher) *committer {
-	out.point = "commit.published"
+	out.published = func() { failpoint("commit.published") }
 	return &committer{s: s, partition: p, out: out, wake: make(chan struct{}, 1)}
 }
 

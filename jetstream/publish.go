@@ -23,14 +23,14 @@ type publisher struct {
 	prefix string
 	sub    *nats.Subscription
 
-	mu      sync.Mutex
-	next    uint64
-	waiting map[uint64]sent
-	closed  bool
-	stop    chan struct{}
-	done    sync.WaitGroup
-	fault   fault  // nil outside of tests
-	point   string // the failpoint between sending and its answer
+	mu        sync.Mutex
+	next      uint64
+	waiting   map[uint64]sent
+	closed    bool
+	stop      chan struct{}
+	done      sync.WaitGroup
+	fault     fault  // nil outside of tests
+	published func() // called by send when its messages are on their way
 }
 
 // fault says, for tests, what goes wrong with a message: it is not sent, or it
@@ -140,8 +140,8 @@ func (p *publisher) send(ctx context.Context, within time.Duration, msgs ...*nat
 		sequence, err = n, e
 		close(done)
 	}, msgs...)
-	if p.point != "" {
-		failpoint(p.point)
+	if p.published != nil {
+		p.published()
 	}
 	timer := time.NewTimer(within)
 	defer timer.Stop()

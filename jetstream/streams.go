@@ -81,11 +81,16 @@ func (s *Store) async(c jetstream.StreamConfig) jetstream.StreamConfig {
 func (s *Store) createStream(ctx context.Context, c jetstream.StreamConfig) error {
 	c.Storage = jetstream.FileStorage
 	c.Replicas = s.o.Replicas
+	err := s.haveStream(ctx, c)
+	failpoint("start.stream")
+	return err
+}
+
+func (s *Store) haveStream(ctx context.Context, c jetstream.StreamConfig) error {
 	if !s.clustered() {
 		if _, err := s.js.CreateOrUpdateStream(ctx, c); err != nil {
 			return fmt.Errorf("stream %s: %w", c.Name, err)
 		}
-		failpoint("start.stream")
 		return nil
 	}
 	var final error
@@ -97,7 +102,6 @@ func (s *Store) createStream(ctx context.Context, c jetstream.StreamConfig) erro
 		}
 		return err
 	})
-	failpoint("start.stream")
 	return errors.Join(final, err)
 }
 
