@@ -60,6 +60,8 @@ export interface Message {
   text: string;
   system?: { action: SystemAction; user_ids: string[]; name?: string; role?: Role };
   reply_to?: number;
+  /** The members whose @username stands in the text. */
+  mentions?: string[];
   edited_at?: string;
   deleted_at?: string;
   reactions?: { emoji: string; user_ids: string[] }[];
@@ -73,6 +75,8 @@ export interface RoomEntry {
   read_seq: number;
   unread: number;
   muted: boolean;
+  /** This client's own reckoning: the newest unread message that mentions us. */
+  mention_seq?: number;
 }
 
 export interface Device {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { ApiError } from '../src/engine/api';
 import { Requests } from '../src/engine/requests';
-import { Draft, World } from '../src/engine/world';
+import { Outcome, World } from '../src/engine/world';
 import { mayDelete, mayEdit } from '../src/lib/actions';
 import { app } from '../src/lib/app.svelte';
 import { drafts } from '../src/lib/drafts';
@@ -104,12 +104,12 @@ test('a room event that changes nothing to see was a mute: the list is asked', (
   const world = new World(me);
   const known = entry('r1');
   world.rooms.set('r1', known);
-  const draft = new Draft();
-  world.apply({ type: 'room', room: { ...known.room, name: 'New' } }, draft);
-  expect([...draft.unknownRooms]).toEqual([]);
-  world.apply({ type: 'room', room: { ...known.room, name: 'New' } }, draft);
-  expect([...draft.unknownRooms]).toEqual(['r1']);
-  world.entry({ ...known, muted: true }, draft);
+  const out = new Outcome();
+  world.apply({ type: 'room', room: { ...known.room, name: 'New' } }, out);
+  expect([...out.unknownRooms]).toEqual([]);
+  world.apply({ type: 'room', room: { ...known.room, name: 'New' } }, out);
+  expect([...out.unknownRooms]).toEqual(['r1']);
+  world.entry({ ...known, muted: true }, out);
   expect(world.rooms.get('r1')?.muted).toBe(true);
 });
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { app } from '../src/lib/app.svelte';
 import { drafts } from '../src/lib/drafts';
-import { peerOf, preview, problemText, roomName, systemText } from '../src/lib/names';
+import { pageTitle, peerOf, preview, problemText, roomName, systemText } from '../src/lib/names';
 import { prefs } from '../src/lib/prefs.svelte';
 import { entry, item, me, message } from './things';
 
@@ -93,6 +93,17 @@ test('rooms by their last activity; the title counts what is not muted', () => {
   });
   expect(app.ordered[0]?.room.id).toBe('r2');
   expect(app.unread).toBe(3);
+});
+
+test('the title: a mention counts even where it is muted', () => {
+  const title = (...rooms: ReturnType<typeof entry>[]) => {
+    app.receive({ rooms });
+    return pageTitle();
+  };
+  expect(title()).toBe('natter');
+  expect(title(entry('r3', { unread: 5, muted: true }))).toBe('natter');
+  expect(title(entry('r3', { unread: 5, muted: true, mention_seq: 4 }))).toBe('(@) natter');
+  expect(title(entry('r4', { unread: 2 }))).toBe('(@2) natter');
 });
 
 test('drafts outlive an expired session, not a sign-out', () => {

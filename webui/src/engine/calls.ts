@@ -6,7 +6,7 @@ import { loadPage } from './history';
 import type { Calls } from './port';
 import type { Roster } from './roster';
 import { uuidv7 } from './uuid';
-import { Draft } from './world';
+import { Outcome } from './world';
 
 const TYPING_EVERY_MS = 3000;
 
@@ -16,11 +16,11 @@ export function makeCalls(engine: Engine, roster: Roster): Calls {
   const typed = new Map<string, number>();
   let order = 0;
 
-  const publish = (fill: (draft: Draft) => void) =>
+  const publish = (fill: (out: Outcome) => void) =>
     engine.serial(async () => {
-      const draft = new Draft();
-      fill(draft);
-      await engine.publish(draft);
+      const out = new Outcome();
+      fill(out);
+      await engine.publish(out);
     });
 
   async function put(item: OutboxItem): Promise<void> {
@@ -72,7 +72,7 @@ export function makeCalls(engine: Engine, roster: Roster): Calls {
       delete item.failed;
       await put(item);
     },
-    discard: (clientId) => publish((draft) => engine.world?.settle(clientId, draft)),
+    discard: (clientId) => publish((out) => engine.world?.settle(clientId, out)),
 
     edit: (room_id, seq, text) => engine.requests.ask({ op: 'edit', room_id, seq, text }),
     async erase(room_id, seq) {
@@ -87,9 +87,9 @@ export function makeCalls(engine: Engine, roster: Roster): Calls {
       engine.requests.ask({ op: on ? 'react' : 'unreact', room_id, seq, emoji }),
     async mute(room, muted) {
       await api.send('PATCH', `/v1/rooms/${room}`, { muted });
-      await publish((draft) => {
+      await publish((out) => {
         const entry = engine.world?.rooms.get(room);
-        if (entry) engine.world?.put({ ...entry, muted }, draft);
+        if (entry) engine.world?.put({ ...entry, muted }, out);
       });
     },
 
@@ -111,7 +111,7 @@ export function makeCalls(engine: Engine, roster: Roster): Calls {
       const entry = world?.rooms.get(room);
       if (!world || !entry || seq <= entry.read_seq) return;
       engine.reads.set(room, seq);
-      await publish((draft) => world.read(room, world.me.id, seq, draft));
+      await publish((out) => world.read(room, world.me.id, seq, out));
       await store.commit({ meta: { reads: Object.fromEntries(engine.reads) } });
       engine.link.send({ op: 'read', ref: `read ${room} ${seq}`, room_id: room, seq });
     },
@@ -145,8 +145,7 @@ export function makeCalls(engine: Engine, roster: Roster): Calls {
     async removeMember(room, user) {
       await api.send('DELETE', `/v1/rooms/${room}/members/${user}`);
       if (user !== engine.world?.me.id) await roster.learnMembers(room);
-      else
-        await publish((draft) => engine.world?.apply({ type: 'room_left', room_id: room }, draft));
+      else await publish((out) => engine.world?.apply({ type: 'room_left', room_id: room }, out));
     },
     async setRole(room, user, role) {
       await api.send('PATCH', `/v1/rooms/${room}/members/${user}`, { role });
@@ -155,12 +154,12 @@ export function makeCalls(engine: Engine, roster: Roster): Calls {
 
     async updateMe(change) {
       const me = await api.send<Me>('PATCH', '/v1/me', change);
-      await publish((draft) => {
+      await publish((out) => {
         const world = engine.world;
         if (!world) return;
-        world.user({ ...world.me, ...me }, draft);
+        world.user({ ...world.me, ...me }, out);
         world.me = { ...world.me, ...me };
-        draft.me = world.me;
+        out.me = world.me;
       });
     },
     async setPassword(old_password, new_password) {

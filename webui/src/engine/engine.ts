@@ -8,7 +8,7 @@ import { Outbox } from './outbox';
 import type { Auth, Conn, News } from './port';
 import { Requests } from './requests';
 import { uuidv7 } from './uuid';
-import { Draft, World } from './world';
+import { Outcome, World } from './world';
 
 export interface Deps {
   store: Store;
@@ -22,7 +22,7 @@ export interface Deps {
 /**
  * One per browser: the socket, the queue of events, the outbox, what is kept.
  *
- *   socket ─ frames ─▶ Intake ─▶ World.apply → Draft
+ *   socket ─ frames ─▶ Intake ─▶ World.apply → Outcome
  *                                        │ one transaction: changes + cursor
  *                                        ▼
  *                                  Store ─▶ tell tabs ─▶ ack
@@ -47,7 +47,9 @@ export class Engine {
   presence = new Map<string, Presence>();
   /** Called with each frame that is news of the moment, and when live. */
   onLive = () => {};
-  onUnknown = (_draft: Draft) => {};
+  onUnknown = (_out: Outcome) => {};
+  /** Called when the rooms came as a list: what is unread in them was not told. */
+  onListed = () => {};
 
   #tail: Promise<unknown> = Promise.resolve();
   #startTries = 0;
@@ -146,27 +148,27 @@ export class Engine {
     };
   }
 
-  /** Stores a draft, with the cursor that covers it if there is one; then tells it. */
-  async publish(draft: Draft, cursor?: string, more: News = {}): Promise<void> {
+  /** Stores a out, with the cursor that covers it if there is one; then tells it. */
+  async publish(out: Outcome, cursor?: string, more: News = {}): Promise<void> {
     const world = this.world;
     if (!world) return;
-    const change = draft.change(world, cursor);
+    const change = out.change(world, cursor);
     await this.deps.store.commit(change);
     if (cursor) this.cursor = cursor;
     this.deps.tell({
       ...more,
-      ...(draft.me ? { me: draft.me } : {}),
+      ...(out.me ? { me: out.me } : {}),
       rooms: change.rooms,
       dropRooms: change.dropRooms,
       users: change.users,
       messages: change.messages,
-      fresh: draft.fresh,
+      fresh: out.fresh,
       dropOutbox: change.dropOutbox,
     });
-    for (const id of draft.dropOutbox) this.outbox.done(id);
-    if (draft.unknownRooms.size || draft.unknownUsers.size || draft.staleMembers.size)
-      this.onUnknown(draft);
-    if (draft.revoked.has(this.deviceId) && this.deviceId) await this.signedOut('revoked');
+    for (const id of out.dropOutbox) this.outbox.done(id);
+    if (out.unknownRooms.size || out.unknownUsers.size || out.staleMembers.size)
+      this.onUnknown(out);
+    if (out.revoked.has(this.deviceId) && this.deviceId) await this.signedOut('revoked');
   }
 
   async allRooms(): Promise<RoomEntry[]> {
@@ -210,9 +212,10 @@ export class Engine {
       const { cursor } = await this.deps.api.get<{ cursor: string }>('/v1/sync?limit=0');
       const rooms = await this.allRooms();
       await this.serial(async () => {
-        const draft = new Draft();
-        this.world?.list(rooms, draft);
-        await this.publish(draft, cursor);
+        const out = new Outcome();
+        this.world?.list(rooms, out);
+        await this.publish(out, cursor);
+        this.onListed();
       });
       this.link.start();
     } catch (error) {

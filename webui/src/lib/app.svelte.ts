@@ -41,6 +41,9 @@ class App {
     [...this.rooms.values()].reduce((sum, entry) => sum + (entry.muted ? 0 : entry.unread), 0),
   );
 
+  /** Somewhere one was mentioned and has not looked: mute doesn't silence that. */
+  mentioned = $derived([...this.rooms.values()].some((entry) => entry.mention_seq));
+
   constructor() {
     setInterval(() => {
       this.now = Date.now();

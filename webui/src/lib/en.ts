@@ -144,6 +144,11 @@ export const en = {
   reactedBy: '{emoji} {n}: {names}',
   announce: '{name}: {text}',
   announceMany: '{n, plural, one {# new message from {name}} other {# new messages from {name}}}',
+  mentionWhom: 'People to mention',
+  mentionHint: '{n, plural, one {# person} other {# people}}: arrows choose, Enter takes',
+  mentionsYou: 'mentions you',
+  mentioned: 'You were mentioned',
+  announceMention: '{name} mentioned you in {room}: {text}',
 
   sysCreated: '{who} created the group “{name}”',
   sysCreatedPlain: '{who} created the group',

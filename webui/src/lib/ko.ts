@@ -146,6 +146,11 @@ export const ko: Table = {
   reactedBy: '{emoji} {n}: {names}',
   announce: '{name}: {text}',
   announceMany: '{n, plural, other {{name}님의 새 메시지 #개}}',
+  mentionWhom: '멘션할 사람',
+  mentionHint: '{n, plural, other {#명}}: 화살표로 고르고 Enter로 넣습니다',
+  mentionsYou: '나를 멘션함',
+  mentioned: '나를 멘션한 메시지가 있음',
+  announceMention: '{room}에서 {name}님이 나를 멘션했습니다: {text}',
 
   sysCreated: '{who}님이 ‘{name}’ 그룹을 만들었습니다',
   sysCreatedPlain: '{who}님이 그룹을 만들었습니다',

@@ -39,6 +39,13 @@ export function preview(entry: RoomEntry): string {
   return t('theySaid', { name: userName(last.sender_id), text });
 }
 
+/** The page's title: what is unread, and whether one was mentioned in it. */
+export function pageTitle(): string {
+  const mark = app.mentioned ? '@' : '';
+  if (app.auth.state !== 'in' || (!app.unread && !mark)) return 'natter';
+  return `(${mark}${app.unread || ''}) natter`;
+}
+
 export function systemText(message: Message): string {
   const system = message.system;
   const who = userName(message.sender_id);
