@@ -37,13 +37,18 @@ export interface Room {
   members?: Member[];
   created_at: string;
   role?: Role;
+  /** What people who join from now on see. */
+  history?: History;
 }
+
+export type History = 'all' | 'joined';
 
 export type SystemAction =
   | 'created'
   | 'renamed'
   | 'topic'
   | 'avatar'
+  | 'history'
   | 'joined'
   | 'left'
   | 'removed'
@@ -68,6 +73,13 @@ export interface Message {
   created_at: string;
 }
 
+/** What was begun in a room and not sent. */
+export interface Draft {
+  text: string;
+  reply_to?: number;
+  updated_at?: string;
+}
+
 export interface RoomEntry {
   room: Room;
   last_message?: Message;
@@ -75,6 +87,7 @@ export interface RoomEntry {
   read_seq: number;
   unread: number;
   muted: boolean;
+  draft?: Draft;
   /** This client's own reckoning: the newest unread message that mentions us. */
   mention_seq?: number;
 }
@@ -102,6 +115,9 @@ export interface Problem {
   retry_after_ms?: number;
   server_time?: string;
 }
+
+/** The server's bounds, by name; 0 is none where that makes sense. */
+export type Limits = Record<string, number>;
 
 export type Status = 'online' | 'away' | 'offline';
 
@@ -139,6 +155,7 @@ export type Event =
       presence_visibility?: Me['presence_visibility'];
     }
   | { type: 'session_revoked'; device_id: string }
+  | { type: 'draft'; room_id: string; draft?: Draft }
   | { type: 'contact' };
 
 export interface Placed {

@@ -82,7 +82,8 @@ test('in a text, whom the server found stands out', () => {
   expect(pieces('hi @maya!', 'maya')).toEqual(['hi ', '[@maya→Maya Chen]', '!']);
   expect(pieces('hi @maya!')).toEqual(['hi @maya!']);
   expect(pieces('@Maya @tom', 'maya')).toEqual(['[@Maya→Maya Chen]', ' @tom']);
-  expect(pieces('@minji님, 안녕', 'minji')).toEqual(['[@minji→김민지]', '님, 안녕']);
+  expect(pieces('@minji, @minji님', 'minji')).toEqual(['[@minji→김민지]', ', @minji님']);
+  expect(pieces('(@maya_)', 'maya')).toEqual(['(', '[@maya→Maya Chen]', '_)']);
   expect(pieces('@mayadeep x@maya', 'maya')).toEqual(['@mayadeep x@maya']);
   expect(pieces('@chen.li. ok', 'chen.li')).toEqual(['[@chen.li→Li]', '. ok']);
   expect(pieces('https://a.example/@maya @maya', 'maya')).toEqual([

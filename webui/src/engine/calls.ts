@@ -120,6 +120,10 @@ export function makeCalls(engine: Engine, roster: Roster): Calls {
       if (now - (typed.get(room) ?? 0) < TYPING_EVERY_MS) return;
       if (engine.link.send({ op: 'typing', room_id: room })) typed.set(room, now);
     },
+    keepDraft: (room, text, replyTo) => engine.drafts.keep(room, text, replyTo),
+    async tellDraft(room) {
+      engine.drafts.tell(room);
+    },
     open: (room) => roster.open(room),
 
     async findPeople(query) {
@@ -130,12 +134,15 @@ export function makeCalls(engine: Engine, roster: Roster): Calls {
       const room = await api.send<Room>('POST', '/v1/rooms', { kind: 'direct', user_id: user });
       return enterRoom(room);
     },
-    async createGroup(name, members) {
-      const body = { kind: 'group', name, member_ids: members };
+    async createGroup(name, members, history) {
+      const body = { kind: 'group', name, member_ids: members, history };
       return enterRoom(await api.send<Room>('POST', '/v1/rooms', body));
     },
     async rename(room, name) {
       await api.send('PATCH', `/v1/rooms/${room}`, { name });
+    },
+    async setHistory(room, history) {
+      await api.send('PATCH', `/v1/rooms/${room}`, { history });
     },
     members: (room) => roster.learnMembers(room) as Promise<Member[]>,
     async addMember(room, user) {

@@ -1,7 +1,8 @@
-import type { Me, Presence, Problem, RoomEntry, Session } from '../wire';
+import type { Limits, Me, Presence, Problem, RoomEntry, Session } from '../wire';
 import { type Api, problemOf } from './api';
 import { fullJitter } from './backoff';
 import type { OutboxItem, Store } from './db';
+import { Drafts } from './drafts';
 import { Intake } from './intake';
 import { type Clock, Link, type Socket } from './link';
 import { Outbox } from './outbox';
@@ -34,6 +35,7 @@ export class Engine {
   readonly deps: Deps;
   readonly link: Link;
   readonly outbox: Outbox;
+  readonly drafts: Drafts;
   readonly requests: Requests;
   readonly intake: Intake;
   world: World | undefined;
@@ -41,6 +43,7 @@ export class Engine {
   conn: Conn = { phase: 'idle' };
   deviceId = '';
   clockOffset = 0;
+  limits: Limits = {};
   cursor: string | undefined;
   /** Read marks not yet confirmed by the server: room → seq. */
   reads = new Map<string, number>();
@@ -57,6 +60,7 @@ export class Engine {
   constructor(deps: Deps) {
     this.deps = deps;
     this.intake = new Intake(this);
+    this.drafts = new Drafts(this);
     this.link = new Link(deps.openSocket, deps.clock, {
       phase: (phase, reason) => {
         this.conn = { phase, reason };
@@ -94,13 +98,15 @@ export class Engine {
   }
 
   async start(): Promise<void> {
-    const { saved, rooms, users, outbox } = await this.deps.store.load();
+    const { saved, rooms, users, outbox, drafts } = await this.deps.store.load();
     this.clockOffset = saved.clock_offset ?? 0;
+    this.limits = saved.limits ?? {};
     if (saved.me) {
       const world = new World(saved.me);
       for (const entry of rooms) world.rooms.set(entry.room.id, entry);
       for (const user of users) world.users.set(user.id, user);
       world.outbox = outbox;
+      for (const draft of drafts) world.drafts.set(draft.room_id, draft);
       this.world = world;
       this.cursor = saved.cursor;
       this.deviceId = saved.device_id ?? '';
@@ -141,9 +147,11 @@ export class Engine {
       me: world?.me,
       device_id: this.deviceId,
       clock_offset: this.clockOffset,
+      limits: this.limits,
       rooms: [...(world?.rooms.values() ?? [])],
       users: [...(world?.users.values() ?? [])],
       outbox: world?.outbox ?? [],
+      drafts: [...(world?.drafts.values() ?? [])],
       presence: [...this.presence.values()],
     };
   }
@@ -164,6 +172,8 @@ export class Engine {
       messages: change.messages,
       fresh: out.fresh,
       dropOutbox: change.dropOutbox,
+      drafts: change.drafts,
+      dropDrafts: change.dropDrafts,
     });
     for (const id of out.dropOutbox) this.outbox.done(id);
     if (out.unknownRooms.size || out.unknownUsers.size || out.staleMembers.size)

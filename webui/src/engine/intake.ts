@@ -103,6 +103,7 @@ export class Intake {
       for (const [room_id, seq] of this.#engine.reads)
         this.#engine.link.send({ op: 'read', ref: `read ${room_id} ${seq}`, room_id, seq });
       this.#engine.outbox.connected();
+      this.#engine.drafts.connected();
       this.#engine.onLive();
     } else if (frame.op === 'sent') await this.#sent(frame);
     else if (frame.op === 'ok') {

@@ -1,9 +1,9 @@
 import type { Member, Room, RoomEntry } from '../wire';
 
 export function looksAs(old: Room, next: Room): boolean {
-  const looks = ({ name, topic, avatar_id, member_count, role, members }: Room) => {
+  const looks = ({ name, topic, avatar_id, member_count, role, members, history }: Room) => {
     const roles = next.members && members?.map((m) => m.role);
-    return JSON.stringify([name, topic, avatar_id, member_count, role, roles]);
+    return JSON.stringify([name, topic, avatar_id, member_count, role, roles, history]);
   };
   return looks(old) === looks(next);
 }

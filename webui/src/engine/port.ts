@@ -1,6 +1,8 @@
 // What tabs and the engine say to each other over a MessagePort.
 import type {
   Device,
+  History,
+  Limits,
   Me,
   Member,
   Message,
@@ -10,7 +12,7 @@ import type {
   RoomEntry,
   User,
 } from '../wire';
-import type { OutboxItem } from './db';
+import type { KeptDraft, OutboxItem } from './db';
 import type { Phase } from './link';
 
 export type Auth =
@@ -34,6 +36,7 @@ export interface News {
   me?: Me;
   device_id?: string;
   clock_offset?: number;
+  limits?: Limits;
   rooms?: RoomEntry[];
   dropRooms?: string[];
   users?: User[];
@@ -41,6 +44,8 @@ export interface News {
   fresh?: Message[];
   outbox?: OutboxItem[];
   dropOutbox?: string[];
+  drafts?: KeptDraft[];
+  dropDrafts?: string[];
   presence?: Presence[];
   typing?: { room_id: string; user_id: string };
   delivered?: { room_id: string; user_id: string; seq: number };
@@ -77,11 +82,16 @@ export interface Calls {
   one(room: string, seq: number): Promise<Message | undefined>;
   read(room: string, seq: number): Promise<void>;
   typing(room: string): Promise<void>;
+  /** What is being written in a room; other devices hear of it after a rest. */
+  keepDraft(room: string, text: string, replyTo?: number): Promise<void>;
+  /** Other devices hear of it now. */
+  tellDraft(room: string): Promise<void>;
   open(room: string): Promise<void>;
   findPeople(query: string): Promise<User[]>;
   createDirect(user: string): Promise<string>;
-  createGroup(name: string, members: string[]): Promise<string>;
+  createGroup(name: string, members: string[], history: History): Promise<string>;
   rename(room: string, name: string): Promise<void>;
+  setHistory(room: string, history: History): Promise<void>;
   members(room: string): Promise<Member[]>;
   addMember(room: string, user: string): Promise<void>;
   removeMember(room: string, user: string): Promise<void>;

@@ -1,4 +1,4 @@
-import type { Member, Page, Presence, Room, RoomEntry, User } from '../wire';
+import type { Limits, Member, Page, Presence, Room, RoomEntry, User } from '../wire';
 import type { Engine } from './engine';
 import { emptyEntry } from './merge';
 import { Outcome } from './world';
@@ -27,6 +27,7 @@ export class Roster {
     engine.onLive = () => {
       this.#watched = '';
       void this.#watch();
+      void this.#learnLimits();
     };
     engine.onUnknown = (out) => {
       if (out.unknownRooms.size) void this.learnRooms([...out.unknownRooms]);
@@ -102,6 +103,19 @@ export class Roster {
       } catch {
         // Offline: opening the room shows them.
       }
+    }
+  }
+
+  /** The operator may have changed them while we were away. */
+  async #learnLimits(): Promise<void> {
+    const { api, store, tell } = this.#engine.deps;
+    try {
+      const { limits } = await api.get<{ limits: Limits }>('/v1/server');
+      this.#engine.limits = limits;
+      await store.commit({ meta: { limits } });
+      tell({ limits });
+    } catch {
+      // What was known holds, and the server refuses what it must.
     }
   }
 

@@ -1,5 +1,5 @@
-import type { Event, Me, Member, Message, Room, RoomEntry, User } from '../wire';
-import type { Change, OutboxItem } from './db';
+import type { Draft, Event, Me, Member, Message, Room, RoomEntry, User } from '../wire';
+import type { Change, KeptDraft, OutboxItem } from './db';
 import { looksAs, mergeMembers, mergeRoom, readUpTo } from './merge';
 
 /**
@@ -17,6 +17,7 @@ export class World {
   rooms = new Map<string, RoomEntry>();
   users = new Map<string, User>();
   outbox: OutboxItem[] = [];
+  drafts = new Map<string, KeptDraft>();
 
   constructor(me: Me) {
     this.me = me;
@@ -41,7 +42,10 @@ export class World {
         this.rooms.delete(event.room_id);
         out.rooms.delete(event.room_id);
         out.dropRooms.add(event.room_id);
+        if (this.drafts.delete(event.room_id)) out.drafts.add(event.room_id);
         return;
+      case 'draft':
+        return this.draft(event.room_id, event.draft, out);
       case 'profile':
         this.user(event.user, out);
         if (event.user.id === this.me.id) this.#setMe({ ...this.me, ...event.user }, out);
@@ -118,11 +122,15 @@ export class World {
         this.rooms.delete(id);
         out.dropRooms.add(id);
       }
-    for (const entry of entries) this.entry(entry, out);
+    for (const entry of entries) {
+      this.entry(entry, out);
+      if (!entry.draft) this.draft(entry.room.id, undefined, out);
+    }
   }
 
   /** One room from the server. Our own read mark may be ahead of what it has heard. */
-  entry(entry: RoomEntry, out: Outcome): void {
+  entry({ draft, ...entry }: RoomEntry, out: Outcome): void {
+    if (draft) this.draft(entry.room.id, draft, out);
     const old = this.rooms.get(entry.room.id);
     for (const member of entry.room.members ?? []) this.user(member.user, out);
     if (entry.last_message) out.messages.push(entry.last_message);
@@ -175,6 +183,21 @@ export class World {
       const renamed = members.map((m) => (m.user.id === user.id ? { ...m, user } : m));
       this.put({ ...entry, room: { ...entry.room, members: renamed } }, out);
     }
+  }
+
+  /** A draft as the server has it. What we are ahead with, it has not heard of yet. */
+  draft(room_id: string, draft: Draft | undefined, out: Outcome): void {
+    const old = this.drafts.get(room_id);
+    if (old?.ahead || (old?.updated_at ?? '') > (draft?.updated_at ?? '9')) return;
+    // An answer without a word is ours alone: the server keeps none.
+    if (!draft?.text && !old?.text) return;
+    this.keepDraft({ room_id, text: '', ...draft }, out);
+  }
+
+  keepDraft(draft: KeptDraft, out: Outcome): void {
+    if (draft.text || draft.reply_to || draft.ahead) this.drafts.set(draft.room_id, draft);
+    else this.drafts.delete(draft.room_id);
+    out.drafts.add(draft.room_id);
   }
 
   /** The outbox item of this message is done. */
@@ -266,6 +289,7 @@ export class Outcome {
   /** Messages of others never seen before: what may be announced. */
   fresh: Message[] = [];
   dropOutbox = new Set<string>();
+  drafts = new Set<string>();
   revoked = new Set<string>();
   unknownRooms = new Set<string>();
   unknownUsers = new Set<string>();
@@ -279,6 +303,8 @@ export class Outcome {
       users: [...this.users.values()],
       messages: this.messages,
       dropOutbox: [...this.dropOutbox],
+      drafts: [...this.drafts].flatMap((id) => world.drafts.get(id) ?? []),
+      dropDrafts: [...this.drafts].filter((id) => !world.drafts.has(id)),
     };
   }
 }

@@ -45,6 +45,7 @@ export const en = {
   errNotFound: 'This is not there any more.',
   errForbidden: 'You may not do this.',
   errBlocked: 'You can’t send messages to this person.',
+  errEditWindow: 'A message can only be edited for {span} after it was sent.',
   errOther: 'That did not work ({code}).',
 
   rooms: 'Chats',
@@ -97,6 +98,10 @@ export const en = {
   rename: 'Rename group',
   manage: 'Manage {name}',
   roomInfo: 'Chat info',
+  historyAll: 'New members see earlier messages',
+  historyAllHint: 'Counts for people who join from now on.',
+  historySeen: 'New members see earlier messages.',
+  historyUnseen: 'New members see only what is said after they join.',
   mute: 'Mute',
   muteHint: 'Unread messages are not counted in the title.',
 
@@ -163,6 +168,8 @@ export const en = {
   sysRoleOwner: 'the owner',
   sysRoleAdmin: 'an admin',
   sysRoleMember: 'a member',
+  sysHistoryAll: '{who} lets people who join see all earlier messages',
+  sysHistoryJoined: '{who} lets people who join see only what is said from then on',
   sysOther: 'The group was changed',
 
   reconnecting: 'Reconnecting…',

@@ -47,6 +47,7 @@ export const ko: Table = {
   errNotFound: '더 이상 존재하지 않습니다.',
   errForbidden: '권한이 없습니다.',
   errBlocked: '이 사람에게 메시지를 보낼 수 없습니다.',
+  errEditWindow: '메시지는 보낸 뒤 {span} 동안만 수정할 수 있습니다.',
   errOther: '처리하지 못했습니다 ({code}).',
 
   rooms: '채팅',
@@ -99,6 +100,10 @@ export const ko: Table = {
   rename: '그룹 이름 바꾸기',
   manage: '{name} 관리',
   roomInfo: '채팅 정보',
+  historyAll: '새 참여자에게 이전 메시지 공개',
+  historyAllHint: '지금부터 들어오는 사람에게 적용됩니다.',
+  historySeen: '새 참여자는 이전 메시지를 볼 수 있습니다.',
+  historyUnseen: '새 참여자는 들어온 뒤의 메시지만 볼 수 있습니다.',
   mute: '알림 끄기',
   muteHint: '읽지 않은 메시지를 제목에 세지 않습니다.',
 
@@ -165,6 +170,8 @@ export const ko: Table = {
   sysRoleOwner: '방장',
   sysRoleAdmin: '관리자',
   sysRoleMember: '참여자',
+  sysHistoryAll: '{who}님이 새 참여자에게 이전 메시지를 모두 공개했습니다',
+  sysHistoryJoined: '{who}님이 새 참여자에게 들어온 뒤의 메시지만 보이게 했습니다',
   sysOther: '그룹 정보가 바뀌었습니다',
 
   reconnecting: '다시 연결하는 중…',

@@ -39,9 +39,9 @@ export function richText(text: string, mentioned: User[]): RichPiece[] {
   if (!mentioned.length) return pieces;
   const byName = new Map(mentioned.map((user) => [user.username.toLowerCase(), user]));
   const names = [...byName.keys()].sort((a, b) => b.length - a.length).map(escaped);
-  // A particle may follow a name without a space: @tom님. Another Latin letter may not.
+  // A name goes on for as long as a username can, as it does for the server.
   const finder = new RegExp(
-    `(?<![\\p{L}\\p{N}_.@-])@(${names.join('|')})(?![\\p{Script=Latin}\\p{N}_])`,
+    `(?<![\\p{L}\\p{N}\\p{M}._-])@(${names.join('|')})(?![._-]?[\\p{L}\\p{N}\\p{M}])`,
     'giu',
   );
   return pieces.flatMap((piece) => (piece.href ? piece : split(piece.text, finder, byName)));

@@ -1,5 +1,6 @@
 import type { Message, Problem, Room, RoomEntry, User } from '../wire';
 import { app } from './app.svelte';
+import { span } from './format';
 import type { Key } from './i18n';
 import { prefs, t } from './prefs.svelte';
 
@@ -62,6 +63,8 @@ export function systemText(message: Message): string {
       return t('sysTopic', { who });
     case 'avatar':
       return t('sysAvatar', { who });
+    case 'history':
+      return t(name === 'all' ? 'sysHistoryAll' : 'sysHistoryJoined', { who });
     case 'joined':
       return self || !user_ids.length
         ? t('sysJoined', { names: names || who })
@@ -108,6 +111,8 @@ const byCode: Record<string, Key> = {
 
 /** A refusal in the reader's language, by its field and code; never the server's prose. */
 export function problemText({ code, field, limit }: Problem): string {
+  if (code === 'forbidden' && field === 'seq' && limit)
+    return t('errEditWindow', { span: span(prefs.locale, limit) });
   if (code === 'too_large') {
     const most = new Intl.NumberFormat(prefs.locale).format(limit ?? 0);
     return limit ? t('errTooLarge', { limit: most }) : t('errTooLargePlain');
