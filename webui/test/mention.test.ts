@@ -71,6 +71,9 @@ test('the list opens by writing, and closes by Esc, a space, or walking away', (
   expect(list.open).toBe(false);
   list.look('@min @ma', 8, true);
   expect(list.open).toBe(true);
+  expect(list.exact).toBe(false);
+  list.look('@min @Maya', 10, true);
+  expect(list.exact).toBe(true);
   list.look('@min @ma', 0, false);
   expect(list.open).toBe(false);
   list.look('@min @ma', 8, true);

@@ -11,6 +11,11 @@ export class Suggestions {
   open = $derived(this.options.length > 0);
   chosen = $derived(this.options[Math.min(this.active, this.options.length - 1)]);
 
+  /** The name stands there in full already. */
+  exact = $derived(
+    this.chosen?.username.toLowerCase() === this.#token?.query.toLowerCase().normalize('NFC'),
+  );
+
   constructor(people: () => User[]) {
     this.#people = people;
   }
