@@ -57,6 +57,7 @@ func (c *encoder) encode(viewer chat.UserID, ev *chat.Event) (json []byte, wait 
 	return wire.Marshal(&wire.Event{
 		Type: ev.Type, RoomID: ev.Room, UserID: ev.User, Seq: ev.Seq,
 		Change: ev.Change, Role: ev.Role, MemberCount: ev.Count, DeviceID: ev.Device,
+		Draft: wireDraft(ev.Draft),
 	}), false
 }
 

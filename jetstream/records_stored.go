@@ -54,6 +54,13 @@ type markRecord struct {
 	Mark chat.Mark `cbor:"2,keyasint"`
 }
 
+// draftRecord is a message of draft.<p>.<user>.<room>. A draft without a text is
+// one that is gone.
+type draftRecord struct {
+	Upto  uint64     `cbor:"1,keyasint"`
+	Draft chat.Draft `cbor:"2,keyasint"`
+}
+
 // queueEntry is a message of sync.<q>.<user>: a user's events of one take of
 // partition Partition. It is the one record that is written and read for every
 // receiver, so it isn't CBOR itself but a frame around events that were encoded

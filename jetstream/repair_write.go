@@ -114,6 +114,14 @@ func (x *inspection) write(ctx context.Context) error {
 			}
 		}
 	}
+	for k, held := range x.drafts {
+		if held.wrong {
+			p := x.s.roomPartition(k.room)
+			if err := x.put(ctx, subjectDraft(p, k.user, k.room), x.goneDraft(p)); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

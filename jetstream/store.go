@@ -258,6 +258,9 @@ func (s *Store) History() chat.History { return history{s} }
 // Queues are the users' sync queues.
 func (s *Store) Queues() chat.Queues { return queues{s} }
 
+// Drafts are what people have begun to write.
+func (s *Store) Drafts() chat.Drafts { return drafts{s} }
+
 // Cursors are the devices' places.
 func (s *Store) Cursors() chat.Cursors { return s.cursors }
 
