@@ -116,6 +116,13 @@ export interface Problem {
   server_time?: string;
 }
 
+/** How somebody stands to us; `none` is told when nothing is left. */
+export interface Contact {
+  user: User;
+  state: 'friend' | 'incoming' | 'outgoing' | 'none';
+  since?: string;
+}
+
 /** The server's bounds, by name; 0 is none where that makes sense. */
 export type Limits = Record<string, number>;
 
@@ -156,7 +163,8 @@ export type Event =
     }
   | { type: 'session_revoked'; device_id: string }
   | { type: 'draft'; room_id: string; draft?: Draft }
-  | { type: 'contact' };
+  | { type: 'contact'; contact: Contact }
+  | { type: 'block'; user_id: string; blocked: boolean };
 
 export interface Placed {
   cursor: string;

@@ -38,6 +38,7 @@ test.each(frames.filter((name) => name.includes('event')))('%s is understood', (
   );
   const frame = read(name);
   const out = new Outcome();
+  world.drafts.set('d1', { room_id: 'd1', text: 'begun' });
   for (const { event } of frame.events ?? [frame]) world.apply(event, out);
   const touched =
     out.rooms.size +
@@ -46,6 +47,8 @@ test.each(frames.filter((name) => name.includes('event')))('%s is understood', (
     out.unknownRooms.size +
     out.users.size +
     out.revoked.size +
+    out.drafts.size +
+    Number(out.contacts) +
     Number(out.me !== undefined);
   expect(touched).toBeGreaterThan(0);
 });

@@ -171,3 +171,22 @@ test('a page of the past shows what the list could not; a list keeps it', () => 
   world.entry(entry('r1', { last_seq: 6, read_seq: 3, unread: 3 }), out);
   expect(room()).toMatchObject({ mention_seq: 4, unread: 3 });
 });
+
+const tom = { id: 'tom', username: 'tom', name: 'Tom' };
+
+test('contacts and blocks: by lists and by events', () => {
+  world.people(
+    [{ user: tom, state: 'friend' }],
+    [{ id: 'eve', username: 'eve', name: 'Eve' }],
+    out,
+  );
+  expect(world.users.get('eve')?.name).toBe('Eve');
+  expect(out.change(world).meta).toMatchObject({ contacts: [{ user: tom }], blocks: ['eve'] });
+  world.apply({ type: 'contact', contact: { user: tom, state: 'none' } }, out);
+  world.apply({ type: 'block', user_id: 'eve', blocked: false }, out);
+  expect([world.contacts.size, world.blocks.size]).toEqual([0, 0]);
+  out = new Outcome();
+  world.apply({ type: 'block', user_id: 'ann', blocked: true }, out);
+  expect([...out.unknownUsers]).toEqual(['ann']);
+  expect(new Outcome().change(world).meta).not.toHaveProperty('blocks');
+});

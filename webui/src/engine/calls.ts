@@ -1,4 +1,4 @@
-import type { Device, Me, Member, Message, Room, Session, User } from '../wire';
+import type { Contact, Device, Me, Member, Message, Room, Session, User } from '../wire';
 import { problemOf } from './api';
 import type { OutboxItem } from './db';
 import type { Engine } from './engine';
@@ -159,6 +159,22 @@ export function makeCalls(engine: Engine, roster: Roster): Calls {
       await roster.learnMembers(room);
     },
 
+    people: () => roster.learnPeople(),
+    async befriend(user) {
+      const contact = await api.send<Contact>('PUT', `/v1/contacts/${user}`);
+      await publish((out) => engine.world?.contact(contact, out));
+    },
+    async unfriend(user) {
+      await api.send('DELETE', `/v1/contacts/${user}`);
+      const known = engine.world?.contacts.get(user);
+      if (known) await publish((out) => engine.world?.contact({ ...known, state: 'none' }, out));
+    },
+    async block(user, on) {
+      await api.send(on ? 'PUT' : 'DELETE', `/v1/blocks/${user}`);
+      await publish((out) => engine.world?.block(user, on, out));
+      // What a block took away or an unblock brings back comes as news too.
+      await roster.learnPeople();
+    },
     async updateMe(change) {
       const me = await api.send<Me>('PATCH', '/v1/me', change);
       await publish((out) => {

@@ -1,5 +1,5 @@
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
-import type { Draft, Limits, Me, Message, RoomEntry, User } from '../wire';
+import type { Contact, Draft, Limits, Me, Message, RoomEntry, User } from '../wire';
 
 export interface OutboxItem {
   client_id: string;
@@ -31,6 +31,9 @@ export interface Saved {
   /** Read marks set here that the server has not confirmed: room → seq. */
   reads?: Record<string, number>;
   limits?: Limits;
+  contacts?: Contact[];
+  /** Whom we have blocked. */
+  blocks?: string[];
 }
 
 interface Schema extends DBSchema {
@@ -83,20 +86,34 @@ export class Store {
   async load() {
     const tx = this.#db.transaction(STORES);
     const meta = tx.objectStore('meta');
-    const [me, device_id, cursor, clock_offset, reads, limits, rooms, users, outbox, drafts] =
-      await Promise.all([
-        meta.get('me'),
-        meta.get('device_id'),
-        meta.get('cursor'),
-        meta.get('clock_offset'),
-        meta.get('reads'),
-        meta.get('limits'),
-        tx.objectStore('rooms').getAll(),
-        tx.objectStore('users').getAll(),
-        tx.objectStore('outbox').getAll(),
-        tx.objectStore('drafts').getAll(),
-      ]);
-    const saved = { me, device_id, cursor, clock_offset, reads, limits } as Saved;
+    const [
+      me,
+      device_id,
+      cursor,
+      clock_offset,
+      reads,
+      limits,
+      contacts,
+      blocks,
+      rooms,
+      users,
+      outbox,
+      drafts,
+    ] = await Promise.all([
+      meta.get('me'),
+      meta.get('device_id'),
+      meta.get('cursor'),
+      meta.get('clock_offset'),
+      meta.get('reads'),
+      meta.get('limits'),
+      meta.get('contacts'),
+      meta.get('blocks'),
+      tx.objectStore('rooms').getAll(),
+      tx.objectStore('users').getAll(),
+      tx.objectStore('outbox').getAll(),
+      tx.objectStore('drafts').getAll(),
+    ]);
+    const saved = { me, device_id, cursor, clock_offset, reads, limits, contacts, blocks } as Saved;
     return { saved, rooms, users, drafts, outbox: outbox.sort((a, b) => a.n - b.n) };
   }
 

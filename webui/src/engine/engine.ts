@@ -53,6 +53,7 @@ export class Engine {
   onUnknown = (_out: Outcome) => {};
   /** Called when the rooms came as a list: what is unread in them was not told. */
   onListed = () => {};
+  onContacts = () => {};
 
   #tail: Promise<unknown> = Promise.resolve();
   #startTries = 0;
@@ -106,6 +107,9 @@ export class Engine {
       for (const entry of rooms) world.rooms.set(entry.room.id, entry);
       for (const user of users) world.users.set(user.id, user);
       world.outbox = outbox;
+      world.peopleKnown = saved.contacts !== undefined;
+      for (const contact of saved.contacts ?? []) world.contacts.set(contact.user.id, contact);
+      for (const id of saved.blocks ?? []) world.blocks.add(id);
       for (const draft of drafts) world.drafts.set(draft.room_id, draft);
       this.world = world;
       this.cursor = saved.cursor;
@@ -153,6 +157,8 @@ export class Engine {
       outbox: world?.outbox ?? [],
       drafts: [...(world?.drafts.values() ?? [])],
       presence: [...this.presence.values()],
+      contacts: [...(world?.contacts.values() ?? [])],
+      blocks: [...(world?.blocks ?? [])],
     };
   }
 
@@ -174,7 +180,9 @@ export class Engine {
       dropOutbox: change.dropOutbox,
       drafts: change.drafts,
       dropDrafts: change.dropDrafts,
+      ...(out.contacts && { contacts: change.meta?.contacts, blocks: change.meta?.blocks }),
     });
+    if (out.contacts) this.onContacts();
     for (const id of out.dropOutbox) this.outbox.done(id);
     if (out.unknownRooms.size || out.unknownUsers.size || out.staleMembers.size)
       this.onUnknown(out);

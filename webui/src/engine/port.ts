@@ -1,5 +1,6 @@
 // What tabs and the engine say to each other over a MessagePort.
 import type {
+  Contact,
   Device,
   History,
   Limits,
@@ -47,6 +48,10 @@ export interface News {
   drafts?: KeptDraft[];
   dropDrafts?: string[];
   presence?: Presence[];
+  /** All of them. */
+  contacts?: Contact[];
+  /** Everybody we have blocked. */
+  blocks?: string[];
   typing?: { room_id: string; user_id: string };
   delivered?: { room_id: string; user_id: string; seq: number };
   /** The server could not go on from our cursor: fetch open rooms again. */
@@ -96,6 +101,13 @@ export interface Calls {
   addMember(room: string, user: string): Promise<void>;
   removeMember(room: string, user: string): Promise<void>;
   setRole(room: string, user: string, role: string): Promise<void>;
+  /** Asks both lists of the server, should news have been missed. */
+  people(): Promise<void>;
+  /** Asks to be friends, or accepts. */
+  befriend(user: string): Promise<void>;
+  /** Removes a friend, declines, or takes back what was asked. */
+  unfriend(user: string): Promise<void>;
+  block(user: string, on: boolean): Promise<void>;
   updateMe(change: Partial<Me>): Promise<void>;
   setPassword(oldPassword: string, newPassword: string): Promise<void>;
   devices(): Promise<Device[]>;

@@ -1,4 +1,4 @@
-import type { Limits, Member, Page, Presence, Room, RoomEntry, User } from '../wire';
+import type { Contact, Limits, Member, Page, Presence, Room, RoomEntry, User } from '../wire';
 import type { Engine } from './engine';
 import { emptyEntry } from './merge';
 import { Outcome } from './world';
@@ -11,8 +11,8 @@ const MENTION_PAGE = 100;
 
 /**
  * Asks the server about rooms and people that events name without describing, and
- * keeps the watch list: the other side of every direct room, and whoever is in the
- * room that was opened last.
+ * keeps the watch list: whoever is in the room that was opened last, friends, and the
+ * other side of every direct room.
  */
 export class Roster {
   #engine: Engine;
@@ -28,13 +28,18 @@ export class Roster {
       this.#watched = '';
       void this.#watch();
       void this.#learnLimits();
+      if (!engine.world?.peopleKnown) void this.learnPeople().catch(() => {});
     };
     engine.onUnknown = (out) => {
       if (out.unknownRooms.size) void this.learnRooms([...out.unknownRooms]);
       for (const room of out.staleMembers) void this.learnMembers(room).catch(() => {});
       this.learnUsers(out.unknownUsers);
     };
-    engine.onListed = () => void this.#lookForMentions();
+    engine.onListed = () => {
+      void this.#lookForMentions();
+      void this.learnPeople().catch(() => {});
+    };
+    engine.onContacts = () => void this.#watch();
   }
 
   /** After a reset, edits of what we keep may have been missed. */
@@ -90,6 +95,21 @@ export class Roster {
     }
   }
 
+  /** Inside the queue: an event that comes meanwhile is applied after the lists. */
+  learnPeople(): Promise<void> {
+    const { api } = this.#engine.deps;
+    return this.#engine.serial(async () => {
+      const [{ contacts }, { blocks }] = await Promise.all([
+        api.get<{ contacts: Contact[] }>('/v1/contacts'),
+        api.get<{ blocks: { user: User }[] }>('/v1/blocks'),
+      ]);
+      const out = new Outcome();
+      const blocked = blocks.map((block) => block.user);
+      this.#engine.world?.people(contacts, blocked, out);
+      await this.#engine.publish(out);
+    });
+  }
+
   /** The newest unread of the rooms last active, one after another. */
   async #lookForMentions(): Promise<void> {
     const unread = [...(this.#engine.world?.rooms.values() ?? [])].filter((e) => e.unread > 0);
@@ -136,6 +156,8 @@ export class Roster {
         if (member.user.id !== world.me.id && users.size < WATCH_LIMIT) users.add(member.user.id);
     };
     if (this.#opened) add(world.rooms.get(this.#opened));
+    for (const { user, state } of world.contacts.values())
+      if (state === 'friend' && users.size < WATCH_LIMIT) users.add(user.id);
     for (const entry of world.rooms.values()) if (entry.room.kind === 'direct') add(entry);
     const list = [...users];
     const key = list.join();

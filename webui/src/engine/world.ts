@@ -1,4 +1,4 @@
-import type { Draft, Event, Me, Member, Message, Room, RoomEntry, User } from '../wire';
+import type { Contact, Draft, Event, Me, Member, Message, Room, RoomEntry, User } from '../wire';
 import type { Change, KeptDraft, OutboxItem } from './db';
 import { looksAs, mergeMembers, mergeRoom, readUpTo } from './merge';
 
@@ -18,6 +18,10 @@ export class World {
   users = new Map<string, User>();
   outbox: OutboxItem[] = [];
   drafts = new Map<string, KeptDraft>();
+  contacts = new Map<string, Contact>();
+  blocks = new Set<string>();
+  /** Whether both were ever asked of the server; since then events tell. */
+  peopleKnown = false;
 
   constructor(me: Me) {
     this.me = me;
@@ -55,6 +59,10 @@ export class World {
         this.#setMe({ ...this.me, ...settings }, out);
         return;
       }
+      case 'contact':
+        return this.contact(event.contact, out);
+      case 'block':
+        return this.block(event.user_id, event.blocked, out);
       case 'session_revoked':
         out.revoked.add(event.device_id);
     }
@@ -185,6 +193,33 @@ export class World {
     }
   }
 
+  contact(contact: Contact, out: Outcome): void {
+    this.user(contact.user, out);
+    if (contact.state === 'none') this.contacts.delete(contact.user.id);
+    else this.contacts.set(contact.user.id, contact);
+    out.contacts = true;
+  }
+
+  block(user: string, on: boolean, out: Outcome): void {
+    if (on) this.blocks.add(user);
+    else this.blocks.delete(user);
+    if (on && !this.users.has(user)) out.unknownUsers.add(user);
+    out.contacts = true;
+  }
+
+  /** Both lists from the server: the truth about them. */
+  people(contacts: Contact[], blocked: User[], out: Outcome): void {
+    this.peopleKnown = true;
+    this.contacts.clear();
+    this.blocks.clear();
+    for (const contact of contacts) this.contact(contact, out);
+    for (const user of blocked) {
+      this.user(user, out);
+      this.block(user.id, true, out);
+    }
+    out.contacts = true;
+  }
+
   /** A draft as the server has it. What we are ahead with, it has not heard of yet. */
   draft(room_id: string, draft: Draft | undefined, out: Outcome): void {
     const old = this.drafts.get(room_id);
@@ -290,6 +325,8 @@ export class Outcome {
   fresh: Message[] = [];
   dropOutbox = new Set<string>();
   drafts = new Set<string>();
+  /** Contacts or blocks have changed. */
+  contacts = false;
   revoked = new Set<string>();
   unknownRooms = new Set<string>();
   unknownUsers = new Set<string>();
@@ -297,7 +334,11 @@ export class Outcome {
 
   change(world: World, cursor?: string): Change {
     return {
-      meta: { cursor, me: this.me },
+      meta: {
+        cursor,
+        me: this.me,
+        ...(this.contacts && { contacts: [...world.contacts.values()], blocks: [...world.blocks] }),
+      },
       rooms: [...this.rooms].flatMap((id) => world.rooms.get(id) ?? []),
       dropRooms: [...this.dropRooms],
       users: [...this.users.values()],

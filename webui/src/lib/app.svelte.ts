@@ -1,7 +1,7 @@
-import { SvelteMap } from 'svelte/reactivity';
+import { SvelteMap, SvelteSet } from 'svelte/reactivity';
 import type { KeptDraft, OutboxItem } from '../engine/db';
 import type { Auth, Calls, Conn, News } from '../engine/port';
-import type { Limits, Me, Message, Presence, RoomEntry, User } from '../wire';
+import type { Contact, Limits, Me, Message, Presence, RoomEntry, User } from '../wire';
 
 const TYPING_MS = 6000;
 
@@ -24,6 +24,8 @@ class App {
   users = new SvelteMap<string, User>();
   presence = new SvelteMap<string, Presence>();
   outbox = $state.raw<OutboxItem[]>([]);
+  contacts = new SvelteMap<string, Contact>();
+  blocks = new SvelteSet<string>();
   drafts = new SvelteMap<string, KeptDraft>();
   /** Drafts of this tab on their way to the engine, by room: newer than its news. */
   writing = new Map<string, number>();
@@ -45,6 +47,8 @@ class App {
     [...this.rooms.values()].reduce((sum, entry) => sum + (entry.muted ? 0 : entry.unread), 0),
   );
 
+  /** People who wait for an answer. */
+  asking = $derived([...this.contacts.values()].filter((c) => c.state === 'incoming').length);
   /** Somewhere one was mentioned and has not looked: mute doesn't silence that. */
   mentioned = $derived([...this.rooms.values()].some((entry) => entry.mention_seq));
 
@@ -75,6 +79,14 @@ class App {
     if (news.clock_offset !== undefined) this.clockOffset = news.clock_offset;
     if (news.device_id !== undefined) this.deviceId = news.device_id;
     for (const user of news.users ?? []) this.users.set(user.id, user);
+    if (news.contacts) {
+      this.contacts.clear();
+      for (const contact of news.contacts) this.contacts.set(contact.user.id, contact);
+    }
+    if (news.blocks) {
+      this.blocks.clear();
+      for (const id of news.blocks) this.blocks.add(id);
+    }
     for (const presence of news.presence ?? []) this.presence.set(presence.user_id, presence);
     for (const draft of news.drafts ?? [])
       if (!this.writing.has(draft.room_id)) this.drafts.set(draft.room_id, draft);

@@ -1,6 +1,6 @@
 import type { Message, Problem, Room, RoomEntry, User } from '../wire';
 import { app } from './app.svelte';
-import { span } from './format';
+import { ago, span } from './format';
 import type { Key } from './i18n';
 import { prefs, t } from './prefs.svelte';
 
@@ -38,6 +38,16 @@ export function preview(entry: RoomEntry): string {
   if (last.sender_id === app.me?.id) return t('youSaid', { text });
   if (entry.room.kind === 'direct') return text;
   return t('theySaid', { name: userName(last.sender_id), text });
+}
+
+/** Whether somebody is there, as far as they let us see. */
+export function presenceText(user: User): string {
+  if (app.blocks.has(user.id)) return t('blocked');
+  const presence = app.presence.get(user.id);
+  if (presence?.status === 'online') return t('online');
+  if (presence?.status === 'away') return t('away');
+  if (!presence?.last_seen) return '';
+  return t('lastSeen', { when: ago(prefs.locale, presence.last_seen, app.now) });
 }
 
 /** The page's title: what is unread, and whether one was mentioned in it. */
