@@ -12,7 +12,7 @@ const list = (device, which) => device.page.getByTestId(which).getByTestId('cont
 const open = (device) => device.page.getByTestId('people').click();
 
 async function close(device) {
-  await device.page.getByRole('button', { name: 'Close' }).click();
+  await device.page.locator('dialog header .icon-btn').click();
   await device.page.locator('dialog').waitFor({ state: 'detached' });
 }
 

@@ -100,9 +100,17 @@ export interface Device {
   current: boolean;
 }
 
+export interface Node {
+  id: string;
+  url: string;
+  region: string;
+  load: number;
+}
+
 export interface Session {
   device_id: string;
   user: Me;
+  nodes?: Node[];
 }
 
 export interface Problem {
@@ -177,6 +185,7 @@ export type ServerFrame =
       ref?: string;
       user: User;
       device_id: string;
+      node?: string;
       cursor: string;
       heartbeat_ms: number;
       server_time: string;
@@ -191,6 +200,6 @@ export type ServerFrame =
   | { op: 'typing'; room_id: string; user_id: string }
   | { op: 'delivered'; room_id: string; user_id: string; seq: number }
   | { op: 'error'; ref?: string; problem: Problem }
-  | { op: 'move'; within_ms: number };
+  | { op: 'move'; nodes?: Node[]; within_ms: number };
 
 export type ClientFrame = { op: string; ref?: string } & Record<string, unknown>;

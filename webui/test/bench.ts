@@ -36,6 +36,7 @@ export class Bench {
       store: this.store,
       api,
       clock: this.clock,
+      origin: 'https://chat.example',
       openSocket: () => {
         const socket = new TestSocket();
         this.sockets.push(socket);

@@ -1,5 +1,5 @@
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
-import type { Contact, Draft, Limits, Me, Message, RoomEntry, User } from '../wire';
+import type { Contact, Draft, Limits, Me, Message, Node, RoomEntry, User } from '../wire';
 
 export interface OutboxItem {
   client_id: string;
@@ -31,6 +31,9 @@ export interface Saved {
   /** Read marks set here that the server has not confirmed: room → seq. */
   reads?: Record<string, number>;
   limits?: Limits;
+  /** The cluster as last heard of, and which of it we were connected to. */
+  nodes?: Node[];
+  node?: string;
   contacts?: Contact[];
   /** Whom we have blocked. */
   blocks?: string[];
@@ -86,34 +89,15 @@ export class Store {
   async load() {
     const tx = this.#db.transaction(STORES);
     const meta = tx.objectStore('meta');
-    const [
-      me,
-      device_id,
-      cursor,
-      clock_offset,
-      reads,
-      limits,
-      contacts,
-      blocks,
-      rooms,
-      users,
-      outbox,
-      drafts,
-    ] = await Promise.all([
-      meta.get('me'),
-      meta.get('device_id'),
-      meta.get('cursor'),
-      meta.get('clock_offset'),
-      meta.get('reads'),
-      meta.get('limits'),
-      meta.get('contacts'),
-      meta.get('blocks'),
+    const [keys, values, rooms, users, outbox, drafts] = await Promise.all([
+      meta.getAllKeys(),
+      meta.getAll(),
       tx.objectStore('rooms').getAll(),
       tx.objectStore('users').getAll(),
       tx.objectStore('outbox').getAll(),
       tx.objectStore('drafts').getAll(),
     ]);
-    const saved = { me, device_id, cursor, clock_offset, reads, limits, contacts, blocks } as Saved;
+    const saved: Saved = Object.fromEntries(keys.map((key, i) => [key, values[i]]));
     return { saved, rooms, users, drafts, outbox: outbox.sort((a, b) => a.n - b.n) };
   }
 

@@ -1,10 +1,11 @@
-import type { Limits, Me, Presence, Problem, RoomEntry, Session } from '../wire';
+import type { Limits, Me, Node, Presence, Problem, RoomEntry, Session } from '../wire';
 import { type Api, problemOf } from './api';
 import { fullJitter } from './backoff';
 import type { OutboxItem, Store } from './db';
 import { Drafts } from './drafts';
 import { Intake } from './intake';
 import { type Clock, Link, type Socket } from './link';
+import { elsewhere } from './nodes';
 import { Outbox } from './outbox';
 import type { Auth, Conn, News } from './port';
 import { Requests } from './requests';
@@ -15,6 +16,8 @@ export interface Deps {
   store: Store;
   api: Api;
   clock: Clock;
+  /** Where this page is from. */
+  origin: string;
   openSocket: () => Socket;
   /** Tells every tab. */
   tell: (news: News) => void;
@@ -44,6 +47,9 @@ export class Engine {
   deviceId = '';
   clockOffset = 0;
   limits: Limits = {};
+  nodes: Node[] = [];
+  /** The node we are, or were last, connected to. */
+  node: string | undefined;
   cursor: string | undefined;
   /** Read marks not yet confirmed by the server: room → seq. */
   reads = new Map<string, number>();
@@ -64,7 +70,8 @@ export class Engine {
     this.drafts = new Drafts(this);
     this.link = new Link(deps.openSocket, deps.clock, {
       phase: (phase, reason) => {
-        this.conn = { phase, reason };
+        const moving = phase !== 'live' && this.conn.moving;
+        this.conn = { phase, reason, ...(moving && { moving }) };
         if (phase !== 'live' && phase !== 'syncing') {
           this.intake.drop();
           this.outbox.lost();
@@ -102,6 +109,8 @@ export class Engine {
     const { saved, rooms, users, outbox, drafts } = await this.deps.store.load();
     this.clockOffset = saved.clock_offset ?? 0;
     this.limits = saved.limits ?? {};
+    this.nodes = saved.nodes ?? [];
+    this.node = saved.node;
     if (saved.me) {
       const world = new World(saved.me);
       for (const entry of rooms) world.rooms.set(entry.room.id, entry);
@@ -130,8 +139,27 @@ export class Engine {
     await this.#enter();
   }
 
-  beginSession(session: Session): Promise<void> {
-    return this.begin(session.user, session.device_id);
+  async beginSession(session: Session): Promise<void> {
+    await this.begin(session.user, session.device_id);
+    await this.learnNodes(session.nodes ?? []);
+  }
+
+  /** The cluster, as a node that should know tells it. */
+  async learnNodes(nodes: Node[]): Promise<void> {
+    this.nodes = nodes;
+    await this.deps.store.commit({ meta: { nodes } });
+    this.deps.tell({ elsewhere: this.elsewhere });
+  }
+
+  /** The server leaves: say so, and who stays. */
+  async move(nodes: Node[]): Promise<void> {
+    this.conn = { ...this.conn, moving: true };
+    this.deps.tell({ conn: this.conn });
+    if (nodes.length) await this.learnNodes(nodes);
+  }
+
+  get elsewhere(): string[] {
+    return elsewhere(this.nodes, this.node, this.deps.origin);
   }
 
   /** The server ended this session. A revoked device keeps nothing. */
@@ -152,6 +180,7 @@ export class Engine {
       device_id: this.deviceId,
       clock_offset: this.clockOffset,
       limits: this.limits,
+      elsewhere: this.elsewhere,
       rooms: [...(world?.rooms.values() ?? [])],
       users: [...(world?.users.values() ?? [])],
       outbox: world?.outbox ?? [],

@@ -106,6 +106,7 @@ export function openHub(): Hub {
       store: await Store.open(),
       api: makeApi((input, init) => fetch(input, init)),
       clock,
+      origin: location.origin,
       openSocket: () => new WebSocket(url, 'natter.v1') as Socket,
       tell: (news) => {
         if (news.reset) roster.distrust();

@@ -34,7 +34,9 @@ export class Intake {
       case 'delivered':
         return this.#engine.deps.tell({ delivered: frame });
       case 'pong':
+        return;
       case 'move':
+        void this.#engine.move(frame.nodes ?? []).catch(() => {});
         return;
     }
     this.#pending.push(frame);
@@ -89,9 +91,10 @@ export class Intake {
       }
       this.#engine.deviceId = frame.device_id;
       this.#engine.clockOffset = Date.parse(frame.server_time) - this.#engine.deps.clock.now();
+      this.#engine.node = frame.node;
       const meta = { device_id: this.#engine.deviceId, clock_offset: this.#engine.clockOffset };
-      await this.#engine.deps.store.commit({ meta });
-      this.#engine.deps.tell(meta);
+      await this.#engine.deps.store.commit({ meta: { ...meta, node: frame.node } });
+      this.#engine.deps.tell({ ...meta, elsewhere: this.#engine.elsewhere });
     } else if (frame.op === 'reset') {
       const out = new Outcome();
       world.list(await this.#engine.allRooms(), out);

@@ -26,6 +26,8 @@ export type Auth =
 export interface Conn {
   phase: Phase;
   reason?: string;
+  /** The server said that it leaves: come back is what we do. */
+  moving?: boolean;
 }
 
 /** News for every tab. Fields that are missing did not change. */
@@ -38,6 +40,8 @@ export interface News {
   device_id?: string;
   clock_offset?: number;
   limits?: Limits;
+  /** Other servers of the cluster that are another place than this page's. */
+  elsewhere?: string[];
   rooms?: RoomEntry[];
   dropRooms?: string[];
   users?: User[];

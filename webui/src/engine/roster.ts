@@ -1,4 +1,4 @@
-import type { Contact, Limits, Member, Page, Presence, Room, RoomEntry, User } from '../wire';
+import type { Contact, Limits, Member, Node, Page, Presence, Room, RoomEntry, User } from '../wire';
 import type { Engine } from './engine';
 import { emptyEntry } from './merge';
 import { Outcome } from './world';
@@ -27,7 +27,7 @@ export class Roster {
     engine.onLive = () => {
       this.#watched = '';
       void this.#watch();
-      void this.#learnLimits();
+      void this.#learnServer();
       if (!engine.world?.peopleKnown) void this.learnPeople().catch(() => {});
     };
     engine.onUnknown = (out) => {
@@ -126,14 +126,16 @@ export class Roster {
     }
   }
 
-  /** The operator may have changed them while we were away. */
-  async #learnLimits(): Promise<void> {
+  /** The operator may have changed the limits or the cluster while we were away. */
+  async #learnServer(): Promise<void> {
     const { api, store, tell } = this.#engine.deps;
     try {
       const { limits } = await api.get<{ limits: Limits }>('/v1/server');
       this.#engine.limits = limits;
       await store.commit({ meta: { limits } });
       tell({ limits });
+      const { nodes } = await api.get<{ nodes: Node[] }>('/v1/nodes');
+      await this.#engine.learnNodes(nodes);
     } catch {
       // What was known holds, and the server refuses what it must.
     }

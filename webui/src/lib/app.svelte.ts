@@ -18,6 +18,7 @@ class App {
   me = $state.raw<Me | undefined>();
   deviceId = $state('');
   limits = $state.raw<Limits>({});
+  elsewhere = $state.raw<string[]>([]);
   /** Server time minus this machine's, in milliseconds. */
   clockOffset = 0;
   rooms = new SvelteMap<string, RoomEntry>();
@@ -75,6 +76,7 @@ class App {
     if (news.auth) this.auth = news.auth;
     if (news.conn) this.conn = news.conn;
     if (news.me) this.me = news.me;
+    if (news.elsewhere) this.elsewhere = news.elsewhere;
     if (news.limits) this.limits = news.limits;
     if (news.clock_offset !== undefined) this.clockOffset = news.clock_offset;
     if (news.device_id !== undefined) this.deviceId = news.device_id;

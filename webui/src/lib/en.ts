@@ -207,6 +207,8 @@ export const en = {
   sysOther: 'The group was changed',
 
   reconnecting: 'Reconnecting…',
+  moving: 'The server is being restarted. Moving on…',
+  openElsewhere: 'Open on {host}',
   youAreOffline: 'You’re offline. Messages are sent when you’re back.',
   backOnline: 'Back online',
   retryNow: 'Retry now',

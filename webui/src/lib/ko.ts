@@ -209,6 +209,8 @@ export const ko: Table = {
   sysOther: '그룹 정보가 바뀌었습니다',
 
   reconnecting: '다시 연결하는 중…',
+  moving: '서버를 다시 시작하는 중입니다. 옮겨 가는 중…',
+  openElsewhere: '{host}에서 열기',
   youAreOffline: '오프라인입니다. 연결되면 메시지를 보냅니다.',
   backOnline: '다시 연결되었습니다',
   retryNow: '지금 연결',
