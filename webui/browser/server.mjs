@@ -54,6 +54,11 @@ export class Server {
     return this.#end('SIGKILL');
   }
 
+  /** As an operator does before an update; the data stays. */
+  leave() {
+    return this.#end('SIGTERM');
+  }
+
   async stop() {
     await this.#end('SIGTERM');
     rmSync(this.data, { recursive: true, force: true });

@@ -107,6 +107,7 @@ export const en = {
   declinedLately: 'They have declined. You can ask again later.',
   writeTo: 'Message',
   who: 'About {name}',
+  privacy: 'Privacy',
   presenceVisibility: 'Who sees when you’re online',
   presenceEveryone: 'Everyone',
   presenceFriends: 'Friends',
@@ -137,7 +138,7 @@ export const en = {
   historySeen: 'New members see earlier messages.',
   historyUnseen: 'New members see only what is said after they join.',
   mute: 'Mute',
-  muteHint: 'Unread messages are not counted in the title.',
+  muteHint: 'Unread messages are not counted in the title. Mentions still are.',
 
   message: 'Message',
   messageTo: 'Message {name}',

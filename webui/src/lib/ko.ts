@@ -109,6 +109,7 @@ export const ko: Table = {
   declinedLately: '상대가 신청을 거절했습니다. 나중에 다시 신청할 수 있습니다.',
   writeTo: '메시지 보내기',
   who: '{name} 정보',
+  privacy: '개인정보 보호',
   presenceVisibility: '내 접속 상태를 볼 수 있는 사람',
   presenceEveryone: '모두',
   presenceFriends: '친구',
@@ -139,7 +140,7 @@ export const ko: Table = {
   historySeen: '새 참여자는 이전 메시지를 볼 수 있습니다.',
   historyUnseen: '새 참여자는 들어온 뒤의 메시지만 볼 수 있습니다.',
   mute: '알림 끄기',
-  muteHint: '읽지 않은 메시지를 제목에 세지 않습니다.',
+  muteHint: '읽지 않은 메시지를 제목에 세지 않습니다. 멘션은 표시합니다.',
 
   message: '메시지',
   messageTo: '{name}에게 메시지 보내기',
