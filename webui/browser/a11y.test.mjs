@@ -50,7 +50,12 @@ for (const [language, theme, size] of [
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert.ok(wide <= 0, `scrolls sideways by ${wide} px`);
     if (phone) await page.locator('section .back').click();
-    await page.locator('nav header .icon-btn').click();
+    await page.getByTestId('people').click();
+    await page.locator('dialog h3').waitFor();
+    await check(page, 'people');
+    await page.keyboard.press('Escape');
+    await page.locator('dialog').waitFor({ state: 'detached' });
+    await page.locator('nav header .icon-btn').first().click();
     await page.locator('dialog .group').click();
     await page.locator('#group-name').waitFor();
     await check(page, 'new group');

@@ -77,3 +77,16 @@ test('a message is read when it is seen: not in a tab behind another, and at onc
   });
   await eve.state('two', 'read');
 });
+
+test('the server leaves for an update: the banner says so, and nothing is lost', async () => {
+  const lee = await s.person('lee', 'Lee');
+  await lee.talkTo('maya');
+  await lee.say('before the update');
+  await lee.state('before the update', 'sent');
+  await s.server.leave();
+  await lee.page.getByTestId('banner').getByText('The server is being restarted').waitFor();
+  await lee.say('during the update');
+  await s.server.run();
+  await lee.state('during the update', 'sent');
+  await lee.page.getByTestId('banner').getByText('Back online').waitFor();
+});

@@ -97,7 +97,7 @@ test('signing out leaves nothing in the browser', async () => {
     db.close();
     return all;
   });
-  assert.deepEqual(left, [0, 0, 0, 0, 0]);
+  assert.deepEqual(left, [0, 0, 0, 0, 0, 0]);
   assert.equal((await page.context().cookies()).length, 0);
 });
 

@@ -69,3 +69,50 @@ test('a group: made, talked in, counted, changed and left', async () => {
   await maya.page.getByTestId('timeline').getByText('Lena left').waitFor();
   assert.equal(await lena.page.getByTestId('room').count(), 0);
 });
+
+test('what new members see: chosen when it is made, changed later, told in the room', async () => {
+  const ann = await s.person('ann', 'Ann');
+  const { page } = ann;
+  await page.getByRole('button', { name: 'New chat' }).first().click();
+  await page.getByRole('button', { name: 'New group' }).click();
+  await page.getByPlaceholder('Group name').fill('Readers');
+  const see = page.getByRole('switch', { name: 'New members see earlier messages' });
+  assert.equal(await see.getAttribute('aria-checked'), 'false');
+  await see.click();
+  await page.getByRole('button', { name: 'Create group' }).click();
+  await ann.composer().waitFor();
+  await ann.say('Welcome, whoever comes');
+  await ann.shows('Welcome, whoever comes');
+
+  const add = async (username) => {
+    await page.getByRole('button', { name: 'Members' }).click();
+    await page.getByRole('button', { name: 'Add people' }).click();
+    await page.getByLabel('Find a person').fill(username);
+    await ann.pick(username);
+    await page
+      .getByTestId('member')
+      .filter({ hasText: `@${username}` })
+      .waitFor();
+  };
+  const early = await s.person('early', 'Early');
+  await add('early');
+  await early.enter('Readers');
+  await early.shows('Welcome, whoever comes');
+  await early.page.getByRole('button', { name: 'Members' }).click();
+  await early.page.getByText('New members see earlier messages.').waitFor();
+
+  assert.equal(await see.getAttribute('aria-checked'), 'true');
+  await see.click();
+  await page.locator('[data-testid=history][aria-checked=false]').waitFor();
+  await page.getByRole('button', { name: 'Close' }).click();
+  const told = 'Ann lets people who join see only what is said from then on';
+  await ann.page.getByTestId('timeline').getByText(told).waitFor();
+  await early.page.getByText('New members see only what is said after they join.').waitFor();
+
+  const late = await s.person('late', 'Late');
+  await add('late');
+  await page.getByRole('button', { name: 'Close' }).click();
+  await ann.say('Hello, Late');
+  await late.enter('Readers');
+  await late.shows('Hello, Late');
+});

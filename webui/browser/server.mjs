@@ -13,8 +13,9 @@ export class Server {
   #child;
   #log = '';
 
-  static async start() {
+  static async start(flags = []) {
     const server = new Server();
+    server.flags = flags;
     server.port = await freePort();
     server.admin = await freePort();
     server.data = mkdtempSync(join(tmpdir(), 'natter-web-'));
@@ -28,6 +29,7 @@ export class Server {
     const args = ['serve', '--listen', `127.0.0.1:${this.port}`];
     // Everybody in a test comes from one address; the limits are the Go tests' matter.
     args.push('--rate-limits=off', '--admin', `127.0.0.1:${this.admin}`, '--data', this.data);
+    args.push(...this.flags);
     const child = spawn(BIN, args, { stdio: ['ignore', 'pipe', 'pipe'], env: plainEnvironment() });
     this.#child = child;
     let ended = '';
@@ -50,6 +52,11 @@ export class Server {
   /** As the power cut would. */
   kill() {
     return this.#end('SIGKILL');
+  }
+
+  /** As an operator does before an update; the data stays. */
+  leave() {
+    return this.#end('SIGTERM');
   }
 
   async stop() {

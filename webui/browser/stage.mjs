@@ -4,11 +4,14 @@ import { after, before } from 'node:test';
 import { Device, launch } from './device.mjs';
 import { Server } from './server.mjs';
 
-/** Call at the top of a test file; the fields are there once its tests run. */
-export function stage() {
+/**
+ * Call at the top of a test file; the fields are there once its tests run. What the
+ * server is to be told beside the usual stands in `flags`.
+ */
+export function stage(...flags) {
   const it = { server: undefined, browser: undefined, devices: [] };
   before(async () => {
-    it.server = await Server.start();
+    it.server = await Server.start(flags);
     it.browser = await launch();
   });
   after(async () => {

@@ -37,13 +37,18 @@ export interface Room {
   members?: Member[];
   created_at: string;
   role?: Role;
+  /** What people who join from now on see. */
+  history?: History;
 }
+
+export type History = 'all' | 'joined';
 
 export type SystemAction =
   | 'created'
   | 'renamed'
   | 'topic'
   | 'avatar'
+  | 'history'
   | 'joined'
   | 'left'
   | 'removed'
@@ -60,10 +65,19 @@ export interface Message {
   text: string;
   system?: { action: SystemAction; user_ids: string[]; name?: string; role?: Role };
   reply_to?: number;
+  /** The members whose @username stands in the text. */
+  mentions?: string[];
   edited_at?: string;
   deleted_at?: string;
   reactions?: { emoji: string; user_ids: string[] }[];
   created_at: string;
+}
+
+/** What was begun in a room and not sent. */
+export interface Draft {
+  text: string;
+  reply_to?: number;
+  updated_at?: string;
 }
 
 export interface RoomEntry {
@@ -73,6 +87,9 @@ export interface RoomEntry {
   read_seq: number;
   unread: number;
   muted: boolean;
+  draft?: Draft;
+  /** This client's own reckoning: the newest unread message that mentions us. */
+  mention_seq?: number;
 }
 
 export interface Device {
@@ -83,9 +100,17 @@ export interface Device {
   current: boolean;
 }
 
+export interface Node {
+  id: string;
+  url: string;
+  region: string;
+  load: number;
+}
+
 export interface Session {
   device_id: string;
   user: Me;
+  nodes?: Node[];
 }
 
 export interface Problem {
@@ -98,6 +123,16 @@ export interface Problem {
   retry_after_ms?: number;
   server_time?: string;
 }
+
+/** How somebody stands to us; `none` is told when nothing is left. */
+export interface Contact {
+  user: User;
+  state: 'friend' | 'incoming' | 'outgoing' | 'none';
+  since?: string;
+}
+
+/** The server's bounds, by name; 0 is none where that makes sense. */
+export type Limits = Record<string, number>;
 
 export type Status = 'online' | 'away' | 'offline';
 
@@ -135,7 +170,9 @@ export type Event =
       presence_visibility?: Me['presence_visibility'];
     }
   | { type: 'session_revoked'; device_id: string }
-  | { type: 'contact' };
+  | { type: 'draft'; room_id: string; draft?: Draft }
+  | { type: 'contact'; contact: Contact }
+  | { type: 'block'; user_id: string; blocked: boolean };
 
 export interface Placed {
   cursor: string;
@@ -148,6 +185,7 @@ export type ServerFrame =
       ref?: string;
       user: User;
       device_id: string;
+      node?: string;
       cursor: string;
       heartbeat_ms: number;
       server_time: string;
@@ -162,6 +200,6 @@ export type ServerFrame =
   | { op: 'typing'; room_id: string; user_id: string }
   | { op: 'delivered'; room_id: string; user_id: string; seq: number }
   | { op: 'error'; ref?: string; problem: Problem }
-  | { op: 'move'; within_ms: number };
+  | { op: 'move'; nodes?: Node[]; within_ms: number };
 
 export type ClientFrame = { op: string; ref?: string } & Record<string, unknown>;

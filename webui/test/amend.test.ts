@@ -1,10 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { ApiError } from '../src/engine/api';
 import { Requests } from '../src/engine/requests';
-import { Draft, World } from '../src/engine/world';
+import { Outcome, World } from '../src/engine/world';
 import { mayDelete, mayEdit } from '../src/lib/actions';
 import { app } from '../src/lib/app.svelte';
-import { drafts } from '../src/lib/drafts';
 import { toggle, withWanted } from '../src/lib/reactions.svelte';
 import { toast } from '../src/lib/toast.svelte';
 import type { ClientFrame } from '../src/wire';
@@ -100,29 +99,27 @@ test('who may edit and delete what', () => {
   expect(mayDelete(message(3, { kind: 'system' }), group('owner'))).toBe(false);
 });
 
+test('after the window Edit is not offered, by the server’s clock', () => {
+  const sent = Date.parse('2026-11-22T10:00:00.000Z');
+  const own = message(3, { sender_id: 'me', created_at: new Date(sent).toISOString() });
+  app.receive({ limits: { edit_window_ms: 60_000 }, clock_offset: -3_600_000 });
+  vi.setSystemTime(sent + 3_600_000 + 60_000);
+  expect(mayEdit(own)).toBe(true);
+  vi.setSystemTime(sent + 3_600_000 + 60_001);
+  expect(mayEdit(own)).toBe(false);
+  app.receive({ limits: { edit_window_ms: 0 } });
+  expect(mayEdit(own)).toBe(true);
+});
+
 test('a room event that changes nothing to see was a mute: the list is asked', () => {
   const world = new World(me);
   const known = entry('r1');
   world.rooms.set('r1', known);
-  const draft = new Draft();
-  world.apply({ type: 'room', room: { ...known.room, name: 'New' } }, draft);
-  expect([...draft.unknownRooms]).toEqual([]);
-  world.apply({ type: 'room', room: { ...known.room, name: 'New' } }, draft);
-  expect([...draft.unknownRooms]).toEqual(['r1']);
-  world.entry({ ...known, muted: true }, draft);
+  const out = new Outcome();
+  world.apply({ type: 'room', room: { ...known.room, name: 'New' } }, out);
+  expect([...out.unknownRooms]).toEqual([]);
+  world.apply({ type: 'room', room: { ...known.room, name: 'New' } }, out);
+  expect([...out.unknownRooms]).toEqual(['r1']);
+  world.entry({ ...known, muted: true }, out);
   expect(world.rooms.get('r1')?.muted).toBe(true);
-});
-
-test('a draft belongs to a person and a room, and goes with the account', () => {
-  drafts.set('r1', 'half a thought');
-  expect(localStorage.getItem('natter.draft.me.r1')).toBe('half a thought');
-  localStorage.setItem('natter.draft.me.r2', 'from another tab');
-  dispatchEvent(new StorageEvent('storage', { key: 'natter.draft.me.r2' }));
-  expect(drafts.get('r1')).toBe('half a thought');
-  expect(drafts.get('r2')).toBe('from another tab');
-  drafts.set('r2', ' ');
-  expect(Object.keys(localStorage)).toEqual(['natter.draft.me.r1']);
-  drafts.of('tom');
-  expect(drafts.get('r1')).toBe('');
-  expect(localStorage.length).toBe(0);
 });

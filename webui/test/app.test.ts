@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { app } from '../src/lib/app.svelte';
-import { drafts } from '../src/lib/drafts';
-import { peerOf, preview, problemText, roomName, systemText } from '../src/lib/names';
+import { pageTitle, peerOf, preview, problemText, roomName, systemText } from '../src/lib/names';
 import { prefs } from '../src/lib/prefs.svelte';
 import { entry, item, me, message } from './things';
 
@@ -53,6 +52,10 @@ test('system messages, in both languages', () => {
   expect(system('joined', { user_ids: ['tom'] })).toBe('TOM joined');
   expect(system('left', { user_ids: ['tom'] })).toBe('TOM left');
   expect(system('role', { user_ids: ['ann'], role: 'admin' })).toBe('TOM made ANN an admin');
+  expect(system('history', { name: 'all' })).toBe(
+    'TOM lets people who join see all earlier messages',
+  );
+  expect(system('history', { name: 'joined' })).toMatch(/only what is said from then on$/);
   prefs.setLanguage('ko');
   expect(system('removed', { user_ids: ['ann'] })).toBe('TOM님이 ANN님을 내보냈습니다');
   expect(system('something new')).toBe('그룹 정보가 바뀌었습니다');
@@ -64,6 +67,9 @@ test('refusals are told by field and code, never in the server’s words', () =>
   );
   expect(problemText({ code: 'too_large', limit: 8000 })).toBe(
     'This is too long. The limit is 8,000.',
+  );
+  expect(problemText({ code: 'forbidden', field: 'seq', limit: 900_000 })).toBe(
+    'A message can only be edited for 15 minutes after it was sent.',
   );
   expect(problemText({ code: 'teapot', detail: 'x' })).toBe('That did not work (teapot).');
 });
@@ -95,10 +101,13 @@ test('rooms by their last activity; the title counts what is not muted', () => {
   expect(app.unread).toBe(3);
 });
 
-test('drafts outlive an expired session, not a sign-out', () => {
-  drafts.set('r1', 'half a thought');
-  app.receive({ whole: true, auth: { state: 'out', reason: 'unauthenticated' } });
-  expect(localStorage.getItem('natter.draft.me.r1')).toBe('half a thought');
-  app.receive({ whole: true, auth: { state: 'out' } });
-  expect(localStorage.getItem('natter.draft.me.r1')).toBeNull();
+test('the title: a mention counts even where it is muted', () => {
+  const title = (...rooms: ReturnType<typeof entry>[]) => {
+    app.receive({ rooms });
+    return pageTitle();
+  };
+  expect(title()).toBe('natter');
+  expect(title(entry('r3', { unread: 5, muted: true }))).toBe('natter');
+  expect(title(entry('r3', { unread: 5, muted: true, mention_seq: 4 }))).toBe('(@) natter');
+  expect(title(entry('r4', { unread: 2 }))).toBe('(@2) natter');
 });

@@ -1,7 +1,7 @@
 // The same fixtures that the Go tests hold the server to.
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { Draft, World } from '../src/engine/world';
+import { Outcome, World } from '../src/engine/world';
 import type { Problem, RoomEntry, ServerFrame } from '../src/wire';
 import { me } from './things';
 
@@ -34,25 +34,28 @@ test.each(frames.filter((name) => name.includes('event')))('%s is understood', (
   const world = new World({ ...me, id: 'u1' });
   world.list(
     (read('object.rooms.json').rooms as RoomEntry[]).map((e) => structuredClone(e)),
-    new Draft(),
+    new Outcome(),
   );
   const frame = read(name);
-  const draft = new Draft();
-  for (const { event } of frame.events ?? [frame]) world.apply(event, draft);
+  const out = new Outcome();
+  world.drafts.set('d1', { room_id: 'd1', text: 'begun' });
+  for (const { event } of frame.events ?? [frame]) world.apply(event, out);
   const touched =
-    draft.rooms.size +
-    draft.messages.length +
-    draft.dropRooms.size +
-    draft.unknownRooms.size +
-    draft.users.size +
-    draft.revoked.size +
-    Number(draft.me !== undefined);
+    out.rooms.size +
+    out.messages.length +
+    out.dropRooms.size +
+    out.unknownRooms.size +
+    out.users.size +
+    out.revoked.size +
+    out.drafts.size +
+    Number(out.contacts) +
+    Number(out.me !== undefined);
   expect(touched).toBeGreaterThan(0);
 });
 
 test('the room list', () => {
   const world = new World({ ...me, id: 'u1' });
-  world.list(read('object.rooms.json').rooms, new Draft());
+  world.list(read('object.rooms.json').rooms, new Outcome());
   expect(world.rooms.get('d1')).toMatchObject({ last_seq: 4, read_seq: 3, unread: 1 });
   expect(world.users.get('u2')?.name).toBe('Joon');
 });

@@ -9,8 +9,10 @@ const clock = new TestClock();
 
 function stage() {
   const sent: string[] = [];
+  const told: string[] = [];
   const engine = {
     whole: () => ({ whole: true, auth: { state: 'in' } }),
+    drafts: { tellAll: () => told.push('drafts') },
     link: { hurry: () => {}, send: ({ status }: { status: string }) => sent.push(status) > 0 },
   } as unknown as Engine;
   const calls = {
@@ -30,7 +32,7 @@ function stage() {
     };
     return { got, say };
   };
-  return { hub, tab, sent };
+  return { hub, tab, sent, told };
 }
 
 test('a tab that says hi gets everything, then the news that all get', async () => {
@@ -81,4 +83,16 @@ test('without storage a tab is told so', async () => {
   port.onmessage?.({ data: { t: 'hi', tab: 'a' } } as MessageEvent);
   for (let i = 0; i < 10; i++) await Promise.resolve();
   expect(got).toEqual([{ t: 'news', news: { whole: true, auth: { state: 'broken' } } }]);
+});
+
+test('a page that is hidden or closed has its drafts told at once', async () => {
+  const { tab, told } = stage();
+  const { say } = tab();
+  await say({ t: 'hi', tab: 'a' });
+  await say({ t: 'visible', visible: true });
+  expect(told).toEqual([]);
+  await say({ t: 'visible', visible: false });
+  expect(told).toHaveLength(1);
+  await say({ t: 'bye' });
+  expect(told).toHaveLength(2);
 });

@@ -155,3 +155,16 @@ test('which refusals pass by themselves', () => {
   expect(['unavailable', 'too_many', 'internal'].every(isTemporary)).toBe(true);
   expect(['invalid', 'too_large', 'not_found', 'forbidden'].some(isTemporary)).toBe(false);
 });
+
+test('a node that leaves and closes before our moment: the moment stays', () => {
+  const socket = goLive();
+  const opened = sockets.length;
+  socket.tell({ op: 'move', nodes: [], within_ms: 10_000 });
+  clock.pass(1000);
+  socket.onclose?.({ code: 4000 });
+  expect(link.phase).toBe('waiting');
+  clock.pass(3999);
+  expect(sockets).toHaveLength(opened);
+  clock.pass(1);
+  expect(sockets).toHaveLength(opened + 1);
+});

@@ -1,4 +1,4 @@
-import type { Device, Me, Member, Message, Room, Session, User } from '../wire';
+import type { Contact, Device, Me, Member, Message, Room, Session, User } from '../wire';
 import { problemOf } from './api';
 import type { OutboxItem } from './db';
 import type { Engine } from './engine';
@@ -6,7 +6,7 @@ import { loadPage } from './history';
 import type { Calls } from './port';
 import type { Roster } from './roster';
 import { uuidv7 } from './uuid';
-import { Draft } from './world';
+import { Outcome } from './world';
 
 const TYPING_EVERY_MS = 3000;
 
@@ -16,11 +16,11 @@ export function makeCalls(engine: Engine, roster: Roster): Calls {
   const typed = new Map<string, number>();
   let order = 0;
 
-  const publish = (fill: (draft: Draft) => void) =>
+  const publish = (fill: (out: Outcome) => void) =>
     engine.serial(async () => {
-      const draft = new Draft();
-      fill(draft);
-      await engine.publish(draft);
+      const out = new Outcome();
+      fill(out);
+      await engine.publish(out);
     });
 
   async function put(item: OutboxItem): Promise<void> {
@@ -72,7 +72,7 @@ export function makeCalls(engine: Engine, roster: Roster): Calls {
       delete item.failed;
       await put(item);
     },
-    discard: (clientId) => publish((draft) => engine.world?.settle(clientId, draft)),
+    discard: (clientId) => publish((out) => engine.world?.settle(clientId, out)),
 
     edit: (room_id, seq, text) => engine.requests.ask({ op: 'edit', room_id, seq, text }),
     async erase(room_id, seq) {
@@ -87,9 +87,9 @@ export function makeCalls(engine: Engine, roster: Roster): Calls {
       engine.requests.ask({ op: on ? 'react' : 'unreact', room_id, seq, emoji }),
     async mute(room, muted) {
       await api.send('PATCH', `/v1/rooms/${room}`, { muted });
-      await publish((draft) => {
+      await publish((out) => {
         const entry = engine.world?.rooms.get(room);
-        if (entry) engine.world?.put({ ...entry, muted }, draft);
+        if (entry) engine.world?.put({ ...entry, muted }, out);
       });
     },
 
@@ -111,7 +111,7 @@ export function makeCalls(engine: Engine, roster: Roster): Calls {
       const entry = world?.rooms.get(room);
       if (!world || !entry || seq <= entry.read_seq) return;
       engine.reads.set(room, seq);
-      await publish((draft) => world.read(room, world.me.id, seq, draft));
+      await publish((out) => world.read(room, world.me.id, seq, out));
       await store.commit({ meta: { reads: Object.fromEntries(engine.reads) } });
       engine.link.send({ op: 'read', ref: `read ${room} ${seq}`, room_id: room, seq });
     },
@@ -119,6 +119,10 @@ export function makeCalls(engine: Engine, roster: Roster): Calls {
       const now = clock.now();
       if (now - (typed.get(room) ?? 0) < TYPING_EVERY_MS) return;
       if (engine.link.send({ op: 'typing', room_id: room })) typed.set(room, now);
+    },
+    keepDraft: (room, text, replyTo) => engine.drafts.keep(room, text, replyTo),
+    async tellDraft(room) {
+      engine.drafts.tell(room);
     },
     open: (room) => roster.open(room),
 
@@ -130,12 +134,15 @@ export function makeCalls(engine: Engine, roster: Roster): Calls {
       const room = await api.send<Room>('POST', '/v1/rooms', { kind: 'direct', user_id: user });
       return enterRoom(room);
     },
-    async createGroup(name, members) {
-      const body = { kind: 'group', name, member_ids: members };
+    async createGroup(name, members, history) {
+      const body = { kind: 'group', name, member_ids: members, history };
       return enterRoom(await api.send<Room>('POST', '/v1/rooms', body));
     },
     async rename(room, name) {
       await api.send('PATCH', `/v1/rooms/${room}`, { name });
+    },
+    async setHistory(room, history) {
+      await api.send('PATCH', `/v1/rooms/${room}`, { history });
     },
     members: (room) => roster.learnMembers(room) as Promise<Member[]>,
     async addMember(room, user) {
@@ -145,22 +152,37 @@ export function makeCalls(engine: Engine, roster: Roster): Calls {
     async removeMember(room, user) {
       await api.send('DELETE', `/v1/rooms/${room}/members/${user}`);
       if (user !== engine.world?.me.id) await roster.learnMembers(room);
-      else
-        await publish((draft) => engine.world?.apply({ type: 'room_left', room_id: room }, draft));
+      else await publish((out) => engine.world?.apply({ type: 'room_left', room_id: room }, out));
     },
     async setRole(room, user, role) {
       await api.send('PATCH', `/v1/rooms/${room}/members/${user}`, { role });
       await roster.learnMembers(room);
     },
 
+    people: () => roster.learnPeople(),
+    async befriend(user) {
+      const contact = await api.send<Contact>('PUT', `/v1/contacts/${user}`);
+      await publish((out) => engine.world?.contact(contact, out));
+    },
+    async unfriend(user) {
+      await api.send('DELETE', `/v1/contacts/${user}`);
+      const known = engine.world?.contacts.get(user);
+      if (known) await publish((out) => engine.world?.contact({ ...known, state: 'none' }, out));
+    },
+    async block(user, on) {
+      await api.send(on ? 'PUT' : 'DELETE', `/v1/blocks/${user}`);
+      await publish((out) => engine.world?.block(user, on, out));
+      // What a block took away or an unblock brings back comes as news too.
+      await roster.learnPeople();
+    },
     async updateMe(change) {
       const me = await api.send<Me>('PATCH', '/v1/me', change);
-      await publish((draft) => {
+      await publish((out) => {
         const world = engine.world;
         if (!world) return;
-        world.user({ ...world.me, ...me }, draft);
+        world.user({ ...world.me, ...me }, out);
         world.me = { ...world.me, ...me };
-        draft.me = world.me;
+        out.me = world.me;
       });
     },
     async setPassword(old_password, new_password) {

@@ -1,5 +1,5 @@
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
-import type { Me, Message, RoomEntry, User } from '../wire';
+import type { Contact, Draft, Limits, Me, Message, Node, RoomEntry, User } from '../wire';
 
 export interface OutboxItem {
   client_id: string;
@@ -16,6 +16,12 @@ export interface OutboxItem {
   remade?: boolean;
 }
 
+export interface KeptDraft extends Draft {
+  room_id: string;
+  /** The server has not heard of it. */
+  ahead?: boolean;
+}
+
 export interface Saved {
   me?: Me;
   device_id?: string;
@@ -24,6 +30,13 @@ export interface Saved {
   clock_offset?: number;
   /** Read marks set here that the server has not confirmed: room → seq. */
   reads?: Record<string, number>;
+  limits?: Limits;
+  /** The cluster as last heard of, and which of it we were connected to. */
+  nodes?: Node[];
+  node?: string;
+  contacts?: Contact[];
+  /** Whom we have blocked. */
+  blocks?: string[];
 }
 
 interface Schema extends DBSchema {
@@ -32,6 +45,7 @@ interface Schema extends DBSchema {
   users: { key: string; value: User };
   messages: { key: [string, number]; value: Message };
   outbox: { key: string; value: OutboxItem };
+  drafts: { key: string; value: KeptDraft };
 }
 
 /** What one transaction writes. A cursor never goes without what it covers. */
@@ -43,9 +57,11 @@ export interface Change {
   messages?: Message[];
   outbox?: OutboxItem[];
   dropOutbox?: string[];
+  drafts?: KeptDraft[];
+  dropDrafts?: string[];
 }
 
-const STORES = ['meta', 'rooms', 'users', 'messages', 'outbox'] as const;
+const STORES = ['meta', 'rooms', 'users', 'messages', 'outbox', 'drafts'] as const;
 
 export class Store {
   #db: IDBPDatabase<Schema>;
@@ -55,8 +71,10 @@ export class Store {
   }
 
   static async open(name = 'natter'): Promise<Store> {
-    const db = await openDB<Schema>(name, 1, {
-      upgrade(db) {
+    const db = await openDB<Schema>(name, 2, {
+      upgrade(db, version) {
+        if (version < 2) db.createObjectStore('drafts', { keyPath: 'room_id' });
+        if (version > 0) return;
         db.createObjectStore('meta');
         db.createObjectStore('rooms', { keyPath: 'room.id' });
         db.createObjectStore('users', { keyPath: 'id' });
@@ -71,18 +89,16 @@ export class Store {
   async load() {
     const tx = this.#db.transaction(STORES);
     const meta = tx.objectStore('meta');
-    const [me, device_id, cursor, clock_offset, reads, rooms, users, outbox] = await Promise.all([
-      meta.get('me'),
-      meta.get('device_id'),
-      meta.get('cursor'),
-      meta.get('clock_offset'),
-      meta.get('reads'),
+    const [keys, values, rooms, users, outbox, drafts] = await Promise.all([
+      meta.getAllKeys(),
+      meta.getAll(),
       tx.objectStore('rooms').getAll(),
       tx.objectStore('users').getAll(),
       tx.objectStore('outbox').getAll(),
+      tx.objectStore('drafts').getAll(),
     ]);
-    const saved = { me, device_id, cursor, clock_offset, reads } as Saved;
-    return { saved, rooms, users, outbox: outbox.sort((a, b) => a.n - b.n) };
+    const saved: Saved = Object.fromEntries(keys.map((key, i) => [key, values[i]]));
+    return { saved, rooms, users, drafts, outbox: outbox.sort((a, b) => a.n - b.n) };
   }
 
   /** Writes all of it or nothing of it. */
@@ -100,6 +116,8 @@ export class Store {
     for (const message of change.messages ?? []) tx.objectStore('messages').put(message);
     for (const item of change.outbox ?? []) tx.objectStore('outbox').put(item);
     for (const id of change.dropOutbox ?? []) tx.objectStore('outbox').delete(id);
+    for (const draft of change.drafts ?? []) tx.objectStore('drafts').put(draft);
+    for (const id of change.dropDrafts ?? []) tx.objectStore('drafts').delete(id);
     await tx.done;
   }
 

@@ -1,19 +1,23 @@
-import type { Me, Presence, Problem, RoomEntry, Session } from '../wire';
+import type { Limits, Me, Node, Presence, Problem, RoomEntry, Session } from '../wire';
 import { type Api, problemOf } from './api';
 import { fullJitter } from './backoff';
 import type { OutboxItem, Store } from './db';
+import { Drafts } from './drafts';
 import { Intake } from './intake';
 import { type Clock, Link, type Socket } from './link';
+import { elsewhere } from './nodes';
 import { Outbox } from './outbox';
 import type { Auth, Conn, News } from './port';
 import { Requests } from './requests';
 import { uuidv7 } from './uuid';
-import { Draft, World } from './world';
+import { Outcome, World } from './world';
 
 export interface Deps {
   store: Store;
   api: Api;
   clock: Clock;
+  /** Where this page is from. */
+  origin: string;
   openSocket: () => Socket;
   /** Tells every tab. */
   tell: (news: News) => void;
@@ -22,7 +26,7 @@ export interface Deps {
 /**
  * One per browser: the socket, the queue of events, the outbox, what is kept.
  *
- *   socket ─ frames ─▶ Intake ─▶ World.apply → Draft
+ *   socket ─ frames ─▶ Intake ─▶ World.apply → Outcome
  *                                        │ one transaction: changes + cursor
  *                                        ▼
  *                                  Store ─▶ tell tabs ─▶ ack
@@ -34,6 +38,7 @@ export class Engine {
   readonly deps: Deps;
   readonly link: Link;
   readonly outbox: Outbox;
+  readonly drafts: Drafts;
   readonly requests: Requests;
   readonly intake: Intake;
   world: World | undefined;
@@ -41,13 +46,20 @@ export class Engine {
   conn: Conn = { phase: 'idle' };
   deviceId = '';
   clockOffset = 0;
+  limits: Limits = {};
+  nodes: Node[] = [];
+  /** The node we are, or were last, connected to. */
+  node: string | undefined;
   cursor: string | undefined;
   /** Read marks not yet confirmed by the server: room → seq. */
   reads = new Map<string, number>();
   presence = new Map<string, Presence>();
   /** Called with each frame that is news of the moment, and when live. */
   onLive = () => {};
-  onUnknown = (_draft: Draft) => {};
+  onUnknown = (_out: Outcome) => {};
+  /** Called when the rooms came as a list: what is unread in them was not told. */
+  onListed = () => {};
+  onContacts = () => {};
 
   #tail: Promise<unknown> = Promise.resolve();
   #startTries = 0;
@@ -55,9 +67,11 @@ export class Engine {
   constructor(deps: Deps) {
     this.deps = deps;
     this.intake = new Intake(this);
+    this.drafts = new Drafts(this);
     this.link = new Link(deps.openSocket, deps.clock, {
       phase: (phase, reason) => {
-        this.conn = { phase, reason };
+        const moving = phase !== 'live' && this.conn.moving;
+        this.conn = { phase, reason, ...(moving && { moving }) };
         if (phase !== 'live' && phase !== 'syncing') {
           this.intake.drop();
           this.outbox.lost();
@@ -92,13 +106,20 @@ export class Engine {
   }
 
   async start(): Promise<void> {
-    const { saved, rooms, users, outbox } = await this.deps.store.load();
+    const { saved, rooms, users, outbox, drafts } = await this.deps.store.load();
     this.clockOffset = saved.clock_offset ?? 0;
+    this.limits = saved.limits ?? {};
+    this.nodes = saved.nodes ?? [];
+    this.node = saved.node;
     if (saved.me) {
       const world = new World(saved.me);
       for (const entry of rooms) world.rooms.set(entry.room.id, entry);
       for (const user of users) world.users.set(user.id, user);
       world.outbox = outbox;
+      world.peopleKnown = saved.contacts !== undefined;
+      for (const contact of saved.contacts ?? []) world.contacts.set(contact.user.id, contact);
+      for (const id of saved.blocks ?? []) world.blocks.add(id);
+      for (const draft of drafts) world.drafts.set(draft.room_id, draft);
       this.world = world;
       this.cursor = saved.cursor;
       this.deviceId = saved.device_id ?? '';
@@ -118,8 +139,27 @@ export class Engine {
     await this.#enter();
   }
 
-  beginSession(session: Session): Promise<void> {
-    return this.begin(session.user, session.device_id);
+  async beginSession(session: Session): Promise<void> {
+    await this.begin(session.user, session.device_id);
+    await this.learnNodes(session.nodes ?? []);
+  }
+
+  /** The cluster, as a node that should know tells it. */
+  async learnNodes(nodes: Node[]): Promise<void> {
+    this.nodes = nodes;
+    await this.deps.store.commit({ meta: { nodes } });
+    this.deps.tell({ elsewhere: this.elsewhere });
+  }
+
+  /** The server leaves: say so, and who stays. */
+  async move(nodes: Node[]): Promise<void> {
+    this.conn = { ...this.conn, moving: true };
+    this.deps.tell({ conn: this.conn });
+    if (nodes.length) await this.learnNodes(nodes);
+  }
+
+  get elsewhere(): string[] {
+    return elsewhere(this.nodes, this.node, this.deps.origin);
   }
 
   /** The server ended this session. A revoked device keeps nothing. */
@@ -139,34 +179,43 @@ export class Engine {
       me: world?.me,
       device_id: this.deviceId,
       clock_offset: this.clockOffset,
+      limits: this.limits,
+      elsewhere: this.elsewhere,
       rooms: [...(world?.rooms.values() ?? [])],
       users: [...(world?.users.values() ?? [])],
       outbox: world?.outbox ?? [],
+      drafts: [...(world?.drafts.values() ?? [])],
       presence: [...this.presence.values()],
+      contacts: [...(world?.contacts.values() ?? [])],
+      blocks: [...(world?.blocks ?? [])],
     };
   }
 
-  /** Stores a draft, with the cursor that covers it if there is one; then tells it. */
-  async publish(draft: Draft, cursor?: string, more: News = {}): Promise<void> {
+  /** Stores a out, with the cursor that covers it if there is one; then tells it. */
+  async publish(out: Outcome, cursor?: string, more: News = {}): Promise<void> {
     const world = this.world;
     if (!world) return;
-    const change = draft.change(world, cursor);
+    const change = out.change(world, cursor);
     await this.deps.store.commit(change);
     if (cursor) this.cursor = cursor;
     this.deps.tell({
       ...more,
-      ...(draft.me ? { me: draft.me } : {}),
+      ...(out.me ? { me: out.me } : {}),
       rooms: change.rooms,
       dropRooms: change.dropRooms,
       users: change.users,
       messages: change.messages,
-      fresh: draft.fresh,
+      fresh: out.fresh,
       dropOutbox: change.dropOutbox,
+      drafts: change.drafts,
+      dropDrafts: change.dropDrafts,
+      ...(out.contacts && { contacts: change.meta?.contacts, blocks: change.meta?.blocks }),
     });
-    for (const id of draft.dropOutbox) this.outbox.done(id);
-    if (draft.unknownRooms.size || draft.unknownUsers.size || draft.staleMembers.size)
-      this.onUnknown(draft);
-    if (draft.revoked.has(this.deviceId) && this.deviceId) await this.signedOut('revoked');
+    if (out.contacts) this.onContacts();
+    for (const id of out.dropOutbox) this.outbox.done(id);
+    if (out.unknownRooms.size || out.unknownUsers.size || out.staleMembers.size)
+      this.onUnknown(out);
+    if (out.revoked.has(this.deviceId) && this.deviceId) await this.signedOut('revoked');
   }
 
   async allRooms(): Promise<RoomEntry[]> {
@@ -210,9 +259,10 @@ export class Engine {
       const { cursor } = await this.deps.api.get<{ cursor: string }>('/v1/sync?limit=0');
       const rooms = await this.allRooms();
       await this.serial(async () => {
-        const draft = new Draft();
-        this.world?.list(rooms, draft);
-        await this.publish(draft, cursor);
+        const out = new Outcome();
+        this.world?.list(rooms, out);
+        await this.publish(out, cursor);
+        this.onListed();
       });
       this.link.start();
     } catch (error) {

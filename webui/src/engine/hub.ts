@@ -40,6 +40,7 @@ export class Hub {
   async #handle(tab: Tab, message: ToEngine): Promise<void> {
     if (message.t === 'bye') {
       this.#tabs.delete(tab);
+      void this.#engine.then(({ engine }) => engine.drafts.tellAll()).catch(() => {});
       return this.#watchful();
     }
     const opened = await this.#engine.catch(() => undefined);
@@ -54,6 +55,7 @@ export class Hub {
     } else if (message.t === 'visible') {
       tab.visible = message.visible;
       if (message.visible) engine.link.hurry();
+      else engine.drafts.tellAll();
       await this.#watchful();
     } else {
       try {
@@ -104,6 +106,7 @@ export function openHub(): Hub {
       store: await Store.open(),
       api: makeApi((input, init) => fetch(input, init)),
       clock,
+      origin: location.origin,
       openSocket: () => new WebSocket(url, 'natter.v1') as Socket,
       tell: (news) => {
         if (news.reset) roster.distrust();

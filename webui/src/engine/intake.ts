@@ -1,6 +1,6 @@
 import type { ServerFrame } from '../wire';
 import type { Engine } from './engine';
-import { Draft } from './world';
+import { Outcome } from './world';
 
 const ACK_EVERY_MS = 400;
 
@@ -34,7 +34,9 @@ export class Intake {
       case 'delivered':
         return this.#engine.deps.tell({ delivered: frame });
       case 'pong':
+        return;
       case 'move':
+        void this.#engine.move(frame.nodes ?? []).catch(() => {});
         return;
     }
     this.#pending.push(frame);
@@ -51,22 +53,22 @@ export class Intake {
   async #take(): Promise<void> {
     const frames = this.#pending;
     this.#pending = [];
-    let draft = new Draft();
+    let out = new Outcome();
     let cursor: string | undefined;
     const flush = async () => {
-      if (cursor) await this.#engine.publish(draft, cursor);
+      if (cursor) await this.#engine.publish(out, cursor);
       if (cursor) this.#ackSoon();
-      draft = new Draft();
+      out = new Outcome();
       cursor = undefined;
     };
     for (const frame of frames) {
       if (!this.#engine.world) return;
       if (frame.op === 'event') {
-        this.#engine.world.apply(frame.event, draft);
+        this.#engine.world.apply(frame.event, out);
         cursor = frame.cursor;
       } else if (frame.op === 'events')
         for (const placed of frame.events) {
-          this.#engine.world.apply(placed.event, draft);
+          this.#engine.world.apply(placed.event, out);
           cursor = placed.cursor;
         }
       else {
@@ -89,19 +91,22 @@ export class Intake {
       }
       this.#engine.deviceId = frame.device_id;
       this.#engine.clockOffset = Date.parse(frame.server_time) - this.#engine.deps.clock.now();
+      this.#engine.node = frame.node;
       const meta = { device_id: this.#engine.deviceId, clock_offset: this.#engine.clockOffset };
-      await this.#engine.deps.store.commit({ meta });
-      this.#engine.deps.tell(meta);
+      await this.#engine.deps.store.commit({ meta: { ...meta, node: frame.node } });
+      this.#engine.deps.tell({ ...meta, elsewhere: this.#engine.elsewhere });
     } else if (frame.op === 'reset') {
-      const draft = new Draft();
-      world.list(await this.#engine.allRooms(), draft);
-      await this.#engine.publish(draft, frame.cursor, { reset: true });
+      const out = new Outcome();
+      world.list(await this.#engine.allRooms(), out);
+      await this.#engine.publish(out, frame.cursor, { reset: true });
+      this.#engine.onListed();
     } else if (frame.op === 'synced') {
-      await this.#engine.publish(new Draft(), frame.cursor);
+      await this.#engine.publish(new Outcome(), frame.cursor);
       this.#ackSoon();
       for (const [room_id, seq] of this.#engine.reads)
         this.#engine.link.send({ op: 'read', ref: `read ${room_id} ${seq}`, room_id, seq });
       this.#engine.outbox.connected();
+      this.#engine.drafts.connected();
       this.#engine.onLive();
     } else if (frame.op === 'sent') await this.#sent(frame);
     else if (frame.op === 'ok') {
@@ -119,7 +124,7 @@ export class Intake {
     const item = this.#engine.world?.outbox.find((i) => i.client_id === frame.ref);
     if (item && this.#engine.world) {
       const { room_id, client_id, text, reply_to } = item;
-      const draft = new Draft();
+      const out = new Outcome();
       this.#engine.world.message(
         {
           id: frame.message_id,
@@ -132,9 +137,9 @@ export class Intake {
           text,
           ...(reply_to ? { reply_to } : {}),
         },
-        draft,
+        out,
       );
-      await this.#engine.publish(draft);
+      await this.#engine.publish(out);
     }
     this.#engine.outbox.done(frame.ref);
   }

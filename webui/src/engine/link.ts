@@ -40,6 +40,8 @@ export class Link {
   #socket: Socket | undefined;
   #phase: Phase = 'idle';
   #attempt = 0;
+  /** When to go, once the server has said that it leaves. */
+  #moveAt: number | undefined;
   #beatMs = 30_000;
   #cancelRetry = () => {};
   #cancelBeat = () => {};
@@ -85,6 +87,7 @@ export class Link {
 
   #connect(): void {
     this.#cancelRetry();
+    this.#moveAt = undefined;
     this.#set('connecting');
     let socket: Socket;
     try {
@@ -133,7 +136,7 @@ export class Link {
 
   #lost(code: number): void {
     const meaning = meaningOf(code);
-    if (meaning.what === 'reconnect') return this.#retry(0);
+    if (meaning.what === 'reconnect') return this.#moveAt ? this.#moveOn() : this.#retry(0);
     this.#leave('stopped', meaning.reason);
     if (meaning.what === 'sign-in') this.#events.signedOut(meaning.reason);
   }
@@ -146,11 +149,20 @@ export class Link {
 
   /** A draining node: go to another at a random moment, without a noise. */
   #moveWithin(ms: number): void {
+    const wait = Math.floor(this.#clock.random() * ms);
+    this.#moveAt = this.#clock.now() + wait;
     this.#cancelRetry();
-    this.#cancelRetry = this.#clock.after(Math.floor(this.#clock.random() * ms), () => {
+    this.#cancelRetry = this.#clock.after(wait, () => {
       this.#leave('waiting');
       this.#connect();
     });
+  }
+
+  /** The old one closed before our moment: that stays the moment, or all come at once. */
+  #moveOn(): void {
+    const wait = Math.max(0, (this.#moveAt ?? 0) - this.#clock.now());
+    this.#leave('waiting');
+    this.#cancelRetry = this.#clock.after(wait, () => this.#connect());
   }
 
   #armBeat(): void {

@@ -1,6 +1,9 @@
 // What tabs and the engine say to each other over a MessagePort.
 import type {
+  Contact,
   Device,
+  History,
+  Limits,
   Me,
   Member,
   Message,
@@ -10,7 +13,7 @@ import type {
   RoomEntry,
   User,
 } from '../wire';
-import type { OutboxItem } from './db';
+import type { KeptDraft, OutboxItem } from './db';
 import type { Phase } from './link';
 
 export type Auth =
@@ -23,6 +26,8 @@ export type Auth =
 export interface Conn {
   phase: Phase;
   reason?: string;
+  /** The server said that it leaves: come back is what we do. */
+  moving?: boolean;
 }
 
 /** News for every tab. Fields that are missing did not change. */
@@ -34,6 +39,9 @@ export interface News {
   me?: Me;
   device_id?: string;
   clock_offset?: number;
+  limits?: Limits;
+  /** Other servers of the cluster that are another place than this page's. */
+  elsewhere?: string[];
   rooms?: RoomEntry[];
   dropRooms?: string[];
   users?: User[];
@@ -41,7 +49,13 @@ export interface News {
   fresh?: Message[];
   outbox?: OutboxItem[];
   dropOutbox?: string[];
+  drafts?: KeptDraft[];
+  dropDrafts?: string[];
   presence?: Presence[];
+  /** All of them. */
+  contacts?: Contact[];
+  /** Everybody we have blocked. */
+  blocks?: string[];
   typing?: { room_id: string; user_id: string };
   delivered?: { room_id: string; user_id: string; seq: number };
   /** The server could not go on from our cursor: fetch open rooms again. */
@@ -77,15 +91,27 @@ export interface Calls {
   one(room: string, seq: number): Promise<Message | undefined>;
   read(room: string, seq: number): Promise<void>;
   typing(room: string): Promise<void>;
+  /** What is being written in a room; other devices hear of it after a rest. */
+  keepDraft(room: string, text: string, replyTo?: number): Promise<void>;
+  /** Other devices hear of it now. */
+  tellDraft(room: string): Promise<void>;
   open(room: string): Promise<void>;
   findPeople(query: string): Promise<User[]>;
   createDirect(user: string): Promise<string>;
-  createGroup(name: string, members: string[]): Promise<string>;
+  createGroup(name: string, members: string[], history: History): Promise<string>;
   rename(room: string, name: string): Promise<void>;
+  setHistory(room: string, history: History): Promise<void>;
   members(room: string): Promise<Member[]>;
   addMember(room: string, user: string): Promise<void>;
   removeMember(room: string, user: string): Promise<void>;
   setRole(room: string, user: string, role: string): Promise<void>;
+  /** Asks both lists of the server, should news have been missed. */
+  people(): Promise<void>;
+  /** Asks to be friends, or accepts. */
+  befriend(user: string): Promise<void>;
+  /** Removes a friend, declines, or takes back what was asked. */
+  unfriend(user: string): Promise<void>;
+  block(user: string, on: boolean): Promise<void>;
   updateMe(change: Partial<Me>): Promise<void>;
   setPassword(oldPassword: string, newPassword: string): Promise<void>;
   devices(): Promise<Device[]>;

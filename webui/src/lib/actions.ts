@@ -5,7 +5,15 @@ import { toast } from './toast.svelte';
 
 /** What a person may do to a message; the server has the last word. */
 export function mayEdit(message: Message): boolean {
-  return message.sender_id === app.me?.id && message.kind === 'text' && !message.deleted_at;
+  const own = message.sender_id === app.me?.id && message.kind === 'text';
+  return own && !message.deleted_at && !editEnded(message);
+}
+
+/** The operator lets a message be edited for so long and no longer. */
+function editEnded(message: Message): boolean {
+  const span = app.limits.edit_window_ms ?? 0;
+  const age = Date.now() + app.clockOffset - Date.parse(message.created_at);
+  return span > 0 && age > span;
 }
 
 export function mayDelete(message: Message, { room }: RoomEntry): boolean {

@@ -1,9 +1,7 @@
-import { SvelteMap } from 'svelte/reactivity';
-import type { OutboxItem } from '../engine/db';
+import { SvelteMap, SvelteSet } from 'svelte/reactivity';
+import type { KeptDraft, OutboxItem } from '../engine/db';
 import type { Auth, Calls, Conn, News } from '../engine/port';
-import type { Me, Message, Presence, RoomEntry, User } from '../wire';
-
-import { drafts } from './drafts';
+import type { Contact, Limits, Me, Message, Presence, RoomEntry, User } from '../wire';
 
 const TYPING_MS = 6000;
 
@@ -19,10 +17,19 @@ class App {
   conn = $state.raw<Conn>({ phase: 'idle' });
   me = $state.raw<Me | undefined>();
   deviceId = $state('');
+  limits = $state.raw<Limits>({});
+  elsewhere = $state.raw<string[]>([]);
+  /** Server time minus this machine's, in milliseconds. */
+  clockOffset = 0;
   rooms = new SvelteMap<string, RoomEntry>();
   users = new SvelteMap<string, User>();
   presence = new SvelteMap<string, Presence>();
   outbox = $state.raw<OutboxItem[]>([]);
+  contacts = new SvelteMap<string, Contact>();
+  blocks = new SvelteSet<string>();
+  drafts = new SvelteMap<string, KeptDraft>();
+  /** Drafts of this tab on their way to the engine, by room: newer than its news. */
+  writing = new Map<string, number>();
   typing = $state.raw<{ room: string; user: string }[]>([]);
   delivered = new SvelteMap<string, number>();
   /** This machine's time, often enough for "5 minutes ago". */
@@ -41,6 +48,11 @@ class App {
     [...this.rooms.values()].reduce((sum, entry) => sum + (entry.muted ? 0 : entry.unread), 0),
   );
 
+  /** People who wait for an answer. */
+  asking = $derived([...this.contacts.values()].filter((c) => c.state === 'incoming').length);
+  /** Somewhere one was mentioned and has not looked: mute doesn't silence that. */
+  mentioned = $derived([...this.rooms.values()].some((entry) => entry.mention_seq));
+
   constructor() {
     setInterval(() => {
       this.now = Date.now();
@@ -57,20 +69,30 @@ class App {
       this.rooms.clear();
       this.users.clear();
       this.presence.clear();
+      this.drafts.clear();
       this.outbox = [];
       this.me = news.me;
     }
     if (news.auth) this.auth = news.auth;
-    // An expired session may come back to what was being written; any other end may not.
-    if (news.auth?.state === 'out' && news.auth.reason !== 'unauthenticated') drafts.clear();
     if (news.conn) this.conn = news.conn;
-    if (news.me) {
-      this.me = news.me;
-      drafts.of(news.me.id);
-    }
+    if (news.me) this.me = news.me;
+    if (news.elsewhere) this.elsewhere = news.elsewhere;
+    if (news.limits) this.limits = news.limits;
+    if (news.clock_offset !== undefined) this.clockOffset = news.clock_offset;
     if (news.device_id !== undefined) this.deviceId = news.device_id;
     for (const user of news.users ?? []) this.users.set(user.id, user);
+    if (news.contacts) {
+      this.contacts.clear();
+      for (const contact of news.contacts) this.contacts.set(contact.user.id, contact);
+    }
+    if (news.blocks) {
+      this.blocks.clear();
+      for (const id of news.blocks) this.blocks.add(id);
+    }
     for (const presence of news.presence ?? []) this.presence.set(presence.user_id, presence);
+    for (const draft of news.drafts ?? [])
+      if (!this.writing.has(draft.room_id)) this.drafts.set(draft.room_id, draft);
+    for (const id of news.dropDrafts ?? []) if (!this.writing.has(id)) this.drafts.delete(id);
     this.#settle(news);
     for (const entry of news.rooms ?? []) this.rooms.set(entry.room.id, entry);
     for (const id of news.dropRooms ?? []) this.rooms.delete(id);

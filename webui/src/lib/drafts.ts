@@ -1,76 +1,31 @@
-import { SvelteMap } from 'svelte/reactivity';
+import type { Draft } from '../wire';
+import { app } from './app.svelte';
 
-// What was typed and not sent, per person and room. It outlives the page and an
-// expired session, and goes when the person signs out.
-const PREFIX = 'natter.draft.';
+const none: Draft = { text: '' };
 
-class Drafts {
-  #map = new SvelteMap<string, string>();
-  #me = '';
-
-  constructor() {
-    // Another tab of this browser wrote.
-    addEventListener('storage', ({ key }) => {
-      if (key === null || key.startsWith(PREFIX)) this.#load();
-    });
-  }
-
-  /** Whose drafts these are; what another account left here goes. */
-  of(me: string): void {
-    if (this.#me === me) return;
-    this.#me = me;
-    this.#drop((key) => !key.startsWith(this.#prefix));
-    this.#load();
-  }
-
-  get(room: string): string {
-    return this.#map.get(room) ?? '';
-  }
-
-  set(room: string, text: string): void {
-    if (text === this.get(room)) return;
-    const kept = text.trim() !== '';
-    if (kept) this.#map.set(room, text);
-    else this.#map.delete(room);
-    try {
-      if (kept) localStorage.setItem(this.#prefix + room, text);
-      else localStorage.removeItem(this.#prefix + room);
-    } catch {
-      // No storage, or a full one: the draft is lost with the page.
-    }
-  }
-
-  /** Forgets everybody's. */
-  clear(): void {
-    this.#me = '';
-    this.#map.clear();
-    this.#drop(() => true);
-  }
-
-  get #prefix(): string {
-    return `${PREFIX}${this.#me}.`;
-  }
-
-  #drop(which: (key: string) => boolean): void {
-    try {
-      for (const key of Object.keys(localStorage))
-        if (key.startsWith(PREFIX) && which(key)) localStorage.removeItem(key);
-    } catch {
-      // Nothing was stored then either.
-    }
-  }
-
-  #load(): void {
-    this.#map.clear();
-    if (!this.#me) return;
-    try {
-      for (const key of Object.keys(localStorage))
-        if (key.startsWith(this.#prefix))
-          this.#map.set(key.slice(this.#prefix.length), localStorage.getItem(key) ?? '');
-    } catch {
-      // No storage, no drafts.
-    }
-  }
+/** What was begun in a room and not sent, here or on another device. */
+export function draftOf(room: string): Draft {
+  return app.drafts.get(room) ?? none;
 }
 
-export const drafts = new Drafts();
+/** What is only space is no draft. */
+export const worth = (text: string) => (text.trim() ? text : '');
+
+/** Keeps what stands in the field. In this tab it holds at once. */
+export function keepDraft(room: string, text: string, replyTo?: number): void {
+  const kept = worth(text);
+  const old = draftOf(room);
+  if (old.text === kept && old.reply_to === replyTo) return;
+  if (kept || replyTo) app.drafts.set(room, { room_id: room, text: kept, reply_to: replyTo });
+  else app.drafts.delete(room);
+  app.writing.set(room, (app.writing.get(room) ?? 0) + 1);
+  app.calls
+    .keepDraft(room, kept, replyTo)
+    // No storage: it holds as long as the page.
+    .catch(() => {})
+    .finally(() => {
+      const left = (app.writing.get(room) ?? 1) - 1;
+      if (left) app.writing.set(room, left);
+      else app.writing.delete(room);
+    });
+}

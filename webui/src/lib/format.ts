@@ -56,6 +56,19 @@ export function ago(locale: string, at: string, now: number): string {
   return rtf.format(-daysBetween(new Date(at), new Date(now)), 'day');
 }
 
+/** A length of time in its largest whole unit: 15 minutes, 2일 */
+export function span(locale: string, ms: number): string {
+  const units = [
+    ['day', 86_400_000],
+    ['hour', 3_600_000],
+    ['minute', 60_000],
+    ['second', 1000],
+  ] as const;
+  const [unit, size] = units.find(([, size]) => ms >= size && ms % size === 0) ?? units[3];
+  const style = { style: 'unit', unit, unitDisplay: 'long', maximumFractionDigits: 1 } as const;
+  return new Intl.NumberFormat(locale, style).format(ms / size);
+}
+
 export function daysBetween(from: Date, to: Date): number {
   const midnight = (d: Date) => new Date(d.getFullYear(), d.getMonth(), d.getDate()).getTime();
   return Math.round((midnight(to) - midnight(from)) / 86_400_000);

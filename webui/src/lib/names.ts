@@ -1,5 +1,6 @@
 import type { Message, Problem, Room, RoomEntry, User } from '../wire';
 import { app } from './app.svelte';
+import { ago, span } from './format';
 import type { Key } from './i18n';
 import { prefs, t } from './prefs.svelte';
 
@@ -39,6 +40,23 @@ export function preview(entry: RoomEntry): string {
   return t('theySaid', { name: userName(last.sender_id), text });
 }
 
+/** Whether somebody is there, as far as they let us see. */
+export function presenceText(user: User): string {
+  if (app.blocks.has(user.id)) return t('blocked');
+  const presence = app.presence.get(user.id);
+  if (presence?.status === 'online') return t('online');
+  if (presence?.status === 'away') return t('away');
+  if (!presence?.last_seen) return '';
+  return t('lastSeen', { when: ago(prefs.locale, presence.last_seen, app.now) });
+}
+
+/** The page's title: what is unread, and whether one was mentioned in it. */
+export function pageTitle(): string {
+  const mark = app.mentioned ? '@' : '';
+  if (app.auth.state !== 'in' || (!app.unread && !mark)) return 'natter';
+  return `(${mark}${app.unread || ''}) natter`;
+}
+
 export function systemText(message: Message): string {
   const system = message.system;
   const who = userName(message.sender_id);
@@ -55,6 +73,8 @@ export function systemText(message: Message): string {
       return t('sysTopic', { who });
     case 'avatar':
       return t('sysAvatar', { who });
+    case 'history':
+      return t(name === 'all' ? 'sysHistoryAll' : 'sysHistoryJoined', { who });
     case 'joined':
       return self || !user_ids.length
         ? t('sysJoined', { names: names || who })
@@ -101,6 +121,8 @@ const byCode: Record<string, Key> = {
 
 /** A refusal in the reader's language, by its field and code; never the server's prose. */
 export function problemText({ code, field, limit }: Problem): string {
+  if (code === 'forbidden' && field === 'seq' && limit)
+    return t('errEditWindow', { span: span(prefs.locale, limit) });
   if (code === 'too_large') {
     const most = new Intl.NumberFormat(prefs.locale).format(limit ?? 0);
     return limit ? t('errTooLarge', { limit: most }) : t('errTooLargePlain');

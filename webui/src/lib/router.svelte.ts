@@ -1,21 +1,22 @@
-export type Sheet = 'settings' | 'new' | 'members';
+export type Sheet = 'settings' | 'new' | 'people' | 'members';
 
 export interface Route {
   room?: string;
   sheet?: Sheet;
 }
 
-/** / · /r/{id} · /r/{id}/members · /settings · /new; a sheet lies over its room. */
+/** / · /r/{id} · /r/{id}/members · /settings · /new · /people; a sheet lies over its room. */
 export function parse(path: string, under?: string): Route {
   const [first, id, third] = path.split('/').filter(Boolean);
   if (first === 'r' && id)
     return third === 'members' ? { room: id, sheet: 'members' } : { room: id };
-  if (first === 'settings' || first === 'new') return { room: under, sheet: first };
+  if (first === 'settings' || first === 'new' || first === 'people')
+    return { room: under, sheet: first };
   return {};
 }
 
 export function pathOf({ room, sheet }: Route): string {
-  if (sheet === 'settings' || sheet === 'new') return `/${sheet}`;
+  if (sheet && sheet !== 'members') return `/${sheet}`;
   if (!room) return '/';
   return sheet === 'members' ? `/r/${room}/members` : `/r/${room}`;
 }
