@@ -126,14 +126,6 @@ func (p *Pair) Idle() bool {
 	return p.Friends == 0 && p.Sides[0].Asked == 0 && p.Sides[1].Asked == 0 && !p.Barred()
 }
 
-// Forgettable tells whether the record may go: idle, and nothing declined so
-// lately that it still counts.
-func (p *Pair) Forgettable(now Millis) bool {
-	return p.Idle() && !p.Sides[0].resting(now) && !p.Sides[1].resting(now)
-}
-
-func (s *Side) resting(now Millis) bool { return s.rest(now) > 0 }
-
 // rest is how long the one who declined isn't to be asked yet.
 func (s *Side) rest(now Millis) time.Duration {
 	if s.Declined == 0 {
@@ -192,7 +184,7 @@ func (p *Pair) ask(mine int, now Millis, counts *[2]ContactCounts) *Problem {
 		return TooMany(fmt.Sprintf("a person has at most %d contacts", MaxContacts), MaxContacts, 0)
 	case they.Asked != 0:
 		return p.accept(mine, now, counts)
-	case they.resting(now):
+	case they.rest(now) > 0:
 		return TooMany("they have declined; ask again later", 0, they.rest(now))
 	case counts[mine].Outgoing >= MaxOutgoing:
 		return TooMany(fmt.Sprintf("at most %d requests wait for an answer; take one back first", MaxOutgoing), MaxOutgoing, 0)
