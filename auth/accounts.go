@@ -59,7 +59,7 @@ func (s *Service) SignUp(ctx context.Context, c Credentials) (Session, error) {
 	}
 	made := account{
 		versioned: versioned{recordVersion}, User: chat.NewUserID(id), Username: name.folded, Password: hash,
-		CreatedAt: s.millis(), Name: shown, Visibility: VisibleToFriends, Familiar: [][]byte{s.addressMark(c.Addr)},
+		CreatedAt: s.millis(), Name: shown, Visibility: VisibleToEveryone, Familiar: [][]byte{s.addressMark(c.Addr)},
 	}
 	if err := s.claimName(ctx, name, made.User); err != nil {
 		return Session{}, err

@@ -81,7 +81,7 @@ func TestProfile(t *testing.T) {
 		me := h.signUp(s, "minsu").User.ID
 		p, err := s.Profile(h.Context(), me)
 		h.fine(err)
-		if p.Visibility != VisibleToFriends || p.Settings == nil || p.CreatedAt != s.millis() {
+		if p.Visibility != VisibleToEveryone || p.Settings == nil || p.CreatedAt != s.millis() {
 			h.Errorf("new profile %+v", p)
 		}
 		text := func(v string) *string { return &v }

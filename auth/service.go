@@ -168,23 +168,6 @@ func (s *Service) millis() chat.Millis { return chat.MillisOf(s.o.Now()) }
 // and at once what it has changed itself.
 func (s *Service) User(id chat.UserID) (User, bool) { return s.people.user(id) }
 
-// Lookup is User for who may wait: whom this node has not seen yet is asked of
-// the store. KindNotFound.
-func (s *Service) Lookup(ctx context.Context, id chat.UserID) (User, error) {
-	if u, ok := s.people.user(id); ok {
-		return u, nil
-	}
-	a, revision, err := s.account(ctx, id)
-	if chat.KindOf(err) == chat.KindNotFound {
-		return User{}, chat.NotFound("user")
-	}
-	if err != nil {
-		return User{}, err
-	}
-	s.people.put(a.user(), revision)
-	return a.user(), nil
-}
-
 // Search finds people by username or name, at most limit: first who has that
 // username, then whose username, name, or a further word of the name begins
 // with it, then who has it inside; among equals by username. Case, width and

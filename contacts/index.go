@@ -20,7 +20,8 @@ type index struct {
 	// a change of up to it, told by anybody else, is known or has been overtaken.
 	watched uint64
 
-	bars atomic.Int64 // len(barred), to be asked without the lock
+	// How many of them are held and barred, to be asked without the lock.
+	pairs, bars atomic.Int64
 }
 
 // held is a pair as of a revision. It is never changed once it is in the index,
@@ -70,6 +71,12 @@ func (x *index) put(p chat.Pair, revision uint64, byWatch bool) (before chat.Pai
 func (x *index) setLocked(p *chat.Pair, now *held) {
 	if now != nil { // share the strings of ids that are here already
 		now.Low, now.High = x.nameLocked(p.Low), x.nameLocked(p.High)
+	}
+	switch old := x.findLocked(p.Low, p.High); {
+	case old == nil && now != nil:
+		x.pairs.Add(1)
+	case old != nil && now == nil:
+		x.pairs.Add(-1)
 	}
 	for _, u := range []chat.UserID{p.Low, p.High} {
 		all := x.of[u]
@@ -124,19 +131,19 @@ func (x *index) findLocked(a, b chat.UserID) *held {
 	return nil
 }
 
-// pair is what is known of two people; nothing between them at revision 0 if
-// nothing is.
+// pair is what is known of two people, and as of which revision. When nothing is
+// known it is that nothing is between them, as far as the watch has come.
 func (x *index) pair(a, b chat.UserID) (chat.Pair, uint64) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	if h := x.findLocked(a, b); h != nil {
 		return h.Pair, h.revision
 	}
-	return chat.NewPair(a, b), 0
+	return chat.NewPair(a, b), x.watched
 }
 
-// pairs are u's. What they point to doesn't change; the slice is the caller's.
-func (x *index) pairs(u chat.UserID) []*held {
+// pairsOf are u's. What they point to doesn't change; the slice is the caller's.
+func (x *index) pairsOf(u chat.UserID) []*held {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	return slices.Clone(x.of[u])
@@ -169,14 +176,4 @@ func (x *index) bar(room chat.RoomID) *held {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	return x.barred[room]
-}
-
-// size is how many pairs are held, and how many of them are barred.
-func (x *index) size() (pairs, barred int) {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	for _, all := range x.of {
-		pairs += len(all)
-	}
-	return pairs / 2, len(x.barred)
 }

@@ -32,7 +32,7 @@ type Service struct {
 	stop   context.CancelFunc
 
 	mu       sync.Mutex
-	handlers []func(a, b chat.UserID)
+	handlers []func(before, after chat.Pair)
 }
 
 // Open follows the records and returns when it knows all that were there. ctx
@@ -93,7 +93,7 @@ func (s *Service) put(p chat.Pair, revision uint64, byWatch bool) {
 	handlers := s.handlers
 	s.mu.Unlock()
 	for _, handle := range handlers {
-		handle(p.Low, p.High)
+		handle(before, p)
 	}
 }
 
@@ -101,7 +101,7 @@ func (s *Service) put(p chat.Pair, revision uint64, byWatch bool) {
 // when the first block between them begins or the last ends: at once when it was
 // done on this node, within the watch's delay otherwise. handle must not block.
 // Add handlers before there is traffic.
-func (s *Service) OnChange(handle func(a, b chat.UserID)) {
+func (s *Service) OnChange(handle func(before, after chat.Pair)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// A copy, because put calls the slice it saw without the lock.
@@ -195,7 +195,7 @@ func (s *Service) Blocks(u chat.UserID) []Seen {
 // list is those of u's pairs that how gives a time.
 func (s *Service) list(u chat.UserID, how func(*held) chat.Contact) []Seen {
 	var all []Seen
-	for _, h := range s.index.pairs(u) {
+	for _, h := range s.index.pairsOf(u) {
 		if c := how(h); c.Since != 0 {
 			all = append(all, Seen{h.Other(u), c})
 		}
@@ -207,7 +207,7 @@ func (s *Service) list(u chat.UserID, how func(*held) chat.Contact) []Seen {
 // Friends are u's, by id.
 func (s *Service) Friends(u chat.UserID) []chat.UserID {
 	var all []chat.UserID
-	for _, h := range s.index.pairs(u) {
+	for _, h := range s.index.pairsOf(u) {
 		if h.Friends != 0 {
 			all = append(all, h.Other(u))
 		}
@@ -215,8 +215,8 @@ func (s *Service) Friends(u chat.UserID) []chat.UserID {
 	return all
 }
 
-// Pair is what this node knows of two people, and as of which revision; 0 if
-// nothing is between them.
+// Pair is what this node knows of two people, and as of which revision: the newest
+// one it has seen, if nothing is between them.
 func (s *Service) Pair(a, b chat.UserID) (chat.Pair, uint64) { return s.index.pair(a, b) }
 
 // Bar is why u may put nothing new into room; nil if no block is in the way. It
@@ -230,4 +230,6 @@ func (s *Service) Bar(room chat.RoomID, u chat.UserID) *chat.Problem {
 }
 
 // Size is how many pairs this node holds, and between how many a block is.
-func (s *Service) Size() (pairs, barred int) { return s.index.size() }
+func (s *Service) Size() (pairs, barred int) {
+	return int(s.index.pairs.Load()), int(s.index.bars.Load())
+}

@@ -95,11 +95,10 @@ func TestChangesAreTold(t *testing.T) {
 		var nodes []*Service
 		for i := range told {
 			s := h.node()
-			s.OnChange(func(a, b chat.UserID) {
+			s.OnChange(func(before, p chat.Pair) {
 				mu.Lock()
 				defer mu.Unlock()
-				p, _ := s.Pair(a, b)
-				told[i] = append(told[i], fmt.Sprintf("%s %s %s %v", a, b, p.Contact(a).State, p.Barred()))
+				told[i] = append(told[i], fmt.Sprintf("%s %s: %v %v, was %v %v", p.Low, p.High, p.Friends != 0, p.Barred(), before.Friends != 0, before.Barred()))
 			})
 			nodes = append(nodes, s)
 		}
@@ -110,7 +109,7 @@ func TestChangesAreTold(t *testing.T) {
 			h.does(nodes[0], one.by, one.other, one.act)
 			h.settle()
 		}
-		want := []string{"u-ann u-bob friend false", "u-ann u-bob none true", "u-ann u-bob none false"}
+		want := []string{"u-ann u-bob: true false, was false false", "u-ann u-bob: false true, was true false", "u-ann u-bob: false false, was false true"}
 		for i := range told {
 			if !slices.Equal(told[i], want) {
 				t.Errorf("node %d told %q, want %q", i, told[i], want)

@@ -54,13 +54,19 @@ var publishedLimits = map[string]int64{
 	"body_bytes":         chat.MaxBodyBytes,
 	"rooms":              chat.MaxRoomsPerUser,
 	"read_told_members":  chat.MaxReadTold,
+
+	"contacts":                  chat.MaxContacts,
+	"contact_requests":          chat.MaxOutgoing,
+	"contact_requests_incoming": chat.MaxIncoming,
+	"contact_again_seconds":     int64(chat.AskAgain / time.Second),
+	"blocks":                    chat.MaxBlocks,
 }
 
 func (e *Edge) serverInfo(context.Context, *struct{}) (*reply[wire.Server], error) {
 	return &reply[wire.Server]{wire.Server{
 		Name: "natter", Version: e.Version, Limits: publishedLimits,
 		Auth:     []string{"password"},
-		Features: []string{"direct", "group", "reactions", "edit", "typing", "presence", "websocket", "long_polling", "sse"},
+		Features: []string{"direct", "group", "reactions", "edit", "typing", "presence", "contacts", "blocks", "websocket", "long_polling", "sse"},
 	}}, nil
 }
 

@@ -79,6 +79,7 @@ func New(o Options) (*Edge, error) {
 	e.server.CloseOnShutdown = true
 	e.server.KeepHijackedConns = true // sockets are the hub's: they close when their sessions end
 	o.Auth.OnRevoked(e.onRevoked)
+	o.Contacts.OnChange(e.onContacts)
 	return e, nil
 }
 

@@ -51,6 +51,8 @@ func (c *encoder) encode(viewer chat.UserID, ev *chat.Event) (json []byte, wait 
 	case chat.EventProfile:
 		user := c.e.user(ev.User)
 		return wire.Marshal(&wire.Event{Type: ev.Type, User: &user}), false
+	case chat.EventContact, chat.EventBlock:
+		return c.pair(viewer, ev)
 	case chat.EventSettings:
 		return nil, true
 	}
@@ -65,6 +67,9 @@ func (c *encoder) encodeSlow(ctx context.Context, viewer chat.UserID, ev *chat.E
 	json, wait := c.encode(viewer, ev)
 	if !wait {
 		return json, nil
+	}
+	if ev.Pair != nil {
+		return c.pairSlow(ctx, viewer, ev)
 	}
 	p, err := c.e.Auth.Profile(ctx, viewer)
 	if chat.KindOf(err) == chat.KindNotFound {

@@ -21,7 +21,8 @@ const (
 	RateWrite   Rate = "write"
 	RateSend    Rate = "send"
 	RateTyping  Rate = "typing"
-	RateSocket  Rate = "socket" // connecting, by address: after a restart all of a house come at once
+	RateContact Rate = "contact" // asking somebody anew; an answer is a write
+	RateSocket  Rate = "socket"  // connecting, by address: after a restart all of a house come at once
 )
 
 // rates are events a second and how many at once.
@@ -34,6 +35,7 @@ var rates = map[Rate]struct {
 	RateWrite:   {10, 40},
 	RateSend:    {20, 60},
 	RateTyping:  {2, 4},
+	RateContact: {1.0 / 30, 30},
 	RateSocket:  {100, 1000},
 }
 

@@ -16,7 +16,8 @@ func (e *Edge) roomMembers(ctx context.Context, in *RoomPath) (*reply[wire.Membe
 	if err != nil {
 		return nil, err
 	}
-	return &reply[wire.Members]{wire.Members{Members: e.wireMembers(room.Members)}}, nil
+	members := e.untold(caller(ctx).User, id, e.wireMembers(room.Members))
+	return &reply[wire.Members]{wire.Members{Members: members}}, nil
 }
 
 type MemberPath struct {

@@ -116,11 +116,17 @@ func (e *Edge) postMessage(ctx context.Context, in *postMessageInput) (*made[wir
 	if err != nil {
 		return nil, err
 	}
-	if old {
+	stopped := e.stopped(c)
+	if old || stopped {
 		if first, err := e.first(ctx, c); err != nil {
 			return nil, err
 		} else if first != nil {
 			return created(wireMessage(c.Room, first), true), nil
+		}
+	}
+	if stopped {
+		if err := e.stop(ctx, c); err != nil {
+			return nil, err
 		}
 	}
 	result, err := e.Log.Append(ctx, c)
@@ -237,6 +243,9 @@ func (e *Edge) onMessage(ctx context.Context, op chat.CommandOp, room chat.RoomI
 	c, err := e.command(op, caller(ctx), room)
 	if err == nil {
 		c.Seq, c.Text, c.Emoji = seq, text, emoji
+		if e.stopped(c) {
+			err = e.stop(ctx, c)
+		}
 	}
 	_, err = e.run(ctx, c, err)
 	return err

@@ -25,6 +25,9 @@ func (s *session) onTyping(f *wire.Typing, ref string) error {
 		if err == nil && !slices.Contains(members, s.who.User) {
 			err = noRoom()
 		}
+		if err == nil {
+			err = s.e.bar(room, s.who.User)
+		}
 		if err != nil {
 			s.refuse(ref, err)
 			return

@@ -13,11 +13,12 @@ import (
 
 	"natter/auth"
 	"natter/chat"
+	"natter/contacts"
 	"natter/wire"
 )
 
-// Options are what an Edge needs. Log, History, Queues, News, Auth and NewID
-// must be set.
+// Options are what an Edge needs. Log, History, Queues, News, Auth, Contacts and
+// NewID must be set.
 type Options struct {
 	Log     chat.Log // a chat.AsyncLog is used as one
 	History chat.History
@@ -27,6 +28,8 @@ type Options struct {
 	// such a hello starts at now.
 	Cursors chat.Cursors
 	Auth    *auth.Service
+	// Contacts are friends and blocks.
+	Contacts *contacts.Service
 	// NewID makes a Snowflake; KindUnavailable while the node may not.
 	NewID func() (chat.MessageID, error)
 	Now   func() time.Time // default time.Now
@@ -87,8 +90,8 @@ const (
 
 func (o *Options) fill() error {
 	switch {
-	case o.Log == nil, o.History == nil, o.Queues == nil, o.News == nil, o.Auth == nil, o.NewID == nil:
-		panic("edge: Options.Log, History, Queues, News, Auth and NewID must be set")
+	case o.Log == nil, o.History == nil, o.Queues == nil, o.News == nil, o.Auth == nil, o.Contacts == nil, o.NewID == nil:
+		panic("edge: Options.Log, History, Queues, News, Auth, Contacts and NewID must be set")
 	}
 	if o.Now == nil {
 		o.Now = time.Now

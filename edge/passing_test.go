@@ -16,7 +16,7 @@ func presenceOf(u chat.UserID, status wire.Status) func(*wire.PresenceFrame) boo
 func TestPresence(t *testing.T) {
 	h := open(t)
 	mina, joon, eve := h.person("mina"), h.person("joon"), h.person("eve")
-	mina.direct(joon)
+	mina.befriend(joon)
 	watching, spying := joon.connect(), eve.connect()
 	watch := &wire.Watch{Ref: "w", UserIDs: []string{string(mina.User.ID), "u404"}}
 	for _, s := range []*socket{watching, spying} {
@@ -81,7 +81,7 @@ func TestPresence(t *testing.T) {
 	}
 	mina.call("PATCH", "/v1/me", obj{"presence_visibility": "friends"}).status(200)
 	if look(bora) != wire.Offline || look(joon) != wire.Online {
-		t.Error("friends are those one talks with")
+		t.Error("friends are whom one is a friend of, and not all one shares a room with")
 	}
 	// Watching is replaced, not added to.
 	watching.send(&wire.Watch{Ref: "none", UserIDs: []string{}})

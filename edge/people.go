@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"slices"
 
 	"natter/auth"
 	"natter/chat"
@@ -45,9 +46,10 @@ func (e *Edge) changeMe(ctx context.Context, in *bare[wire.ChangeMe]) (*meReply,
 // see it when they next read it.
 const maxAcquainted = 200
 
-// acquainted are u and those u shares a direct room with.
+// acquainted are u, u's friends, and those u shares a direct room with.
 func (e *Edge) acquainted(ctx context.Context, u chat.UserID) []chat.UserID {
-	all := []chat.UserID{u}
+	all := append([]chat.UserID{u}, e.Contacts.Friends(u)...)
+	all = all[:min(len(all), maxAcquainted)]
 	rooms, err := e.myRooms(ctx, u)
 	if err != nil {
 		return all
@@ -57,7 +59,7 @@ func (e *Edge) acquainted(ctx context.Context, u chat.UserID) []chat.UserID {
 			continue
 		}
 		for _, m := range r.room.Members {
-			if m.User != u {
+			if !slices.Contains(all, m.User) {
 				all = append(all, m.User)
 			}
 		}

@@ -31,8 +31,8 @@ func (e *Edge) presence(ctx context.Context, in *presenceInput) (*reply[wire.Pre
 	return &reply[wire.Presences]{wire.Presences{Presence: e.roster.look(people)}}, nil
 }
 
-// view finds out how near viewer is to each of users: whether they talk
-// directly, or share a room.
+// view finds out how near viewer is to each of users: whether they are friends, or
+// share a room. Between whom a block is, they are strangers.
 func (e *Edge) view(ctx context.Context, viewer chat.UserID, users []chat.UserID) ([]viewed, error) {
 	people := make([]viewed, len(users))
 	if len(users) == 0 {
@@ -48,8 +48,11 @@ func (e *Edge) view(ctx context.Context, viewer chat.UserID, users []chat.UserID
 		switch _, exists := e.Auth.User(u); {
 		case u == viewer:
 			people[i].as = oneself
-		case rooms[chat.DirectRoomID(viewer, u)]:
+		case e.strangers(viewer, u):
+		case e.friends(viewer, u):
 			people[i].as = friend
+		case rooms[chat.DirectRoomID(viewer, u)]:
+			people[i].as = roomMate
 		case exists && len(rooms) > 0:
 			theirs, err := e.roomsOf(ctx, u)
 			if err != nil {

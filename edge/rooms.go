@@ -44,6 +44,9 @@ func (e *Edge) createDirect(ctx context.Context, in *createRoomInput) (*made[wir
 	if other == who.User {
 		return nil, chat.Invalid("user_id", "must be another person")
 	}
+	if e.strangers(who.User, other) {
+		return e.barredDirect(ctx, who, other)
+	}
 	id := chat.DirectRoomID(who.User, other)
 	if room, _, _, err := e.roomOf(ctx, who.User, id); err == nil {
 		return created(e.wireRoom(who.User, room), true), nil

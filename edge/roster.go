@@ -28,8 +28,7 @@ type lastSeen struct {
 	visibility string
 }
 
-// closeness is how near a viewer is to the one they look at. Whom one talks
-// with directly counts as a friend.
+// closeness is how near a viewer is to the one they look at.
 type closeness uint8
 
 const (

@@ -16,6 +16,7 @@ import (
 
 	"natter/auth"
 	"natter/config"
+	"natter/contacts"
 	"natter/edge"
 	"natter/jetstream"
 	"natter/webui"
@@ -42,6 +43,7 @@ type Node struct {
 	store    *jetstream.Store
 	ids      *ids
 	accounts *auth.Service
+	contacts *contacts.Service
 	edge     *edge.Edge
 	built    bool // the web app is in this binary
 
@@ -158,11 +160,19 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("open the accounts: %w", err)
 	}
+	n.contacts, err = contacts.Open(ctx, contacts.Options{Records: n.store.Records("contacts"), Log: n.log.With("part", "contacts")})
+	if err != nil {
+		return fmt.Errorf("open the contacts: %w", err)
+	}
+	gauge(n.registry, "natter_contact_pairs", "Pairs of people with a friendship, a request or a block between them.", func() float64 {
+		pairs, _ := n.contacts.Size()
+		return float64(pairs)
+	})
 	app, built := webui.Files()
 	n.built = built
 	o := edge.Options{
 		Log: n.store.Log(), History: n.store.History(), Queues: n.store.Queues(), News: n.store.News(), Cursors: n.store.Cursors(),
-		Auth: n.accounts, NewID: n.ids.next, Ready: n.ready,
+		Auth: n.accounts, Contacts: n.contacts, NewID: n.ids.next, Ready: n.ready,
 		NodeID: c.Name, Version: Version, Origins: c.Origins, PublicURL: c.PublicURL,
 		Secure: n.secure != nil || len(c.PublicURL) > 5 && c.PublicURL[:6] == "https:", TrustedProxies: c.TrustedProxies,
 		Heartbeat: c.Heartbeat, MaxSocketsPerUser: c.MaxSocketsPerUser, RateLimits: c.RateLimits,

@@ -45,6 +45,9 @@ func (n *Node) stop(ctx context.Context) error {
 	if n.accounts != nil {
 		n.accounts.Close()
 	}
+	if n.contacts != nil {
+		n.contacts.Close()
+	}
 	if n.store != nil {
 		failed = n.store.Close(ctx)
 	}
