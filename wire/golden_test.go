@@ -76,14 +76,14 @@ var frames = map[string]wire.Frame{
 		Type: chat.EventSettings, Settings: map[string]string{"b": "2", "a": "1"}, Locale: "ko", TimeZone: "Asia/Seoul", PresenceVisibility: "friends",
 	}},
 	"server.event.session_revoked": &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventSessionRevoked, DeviceID: "v1"}},
-	"server.event.contact": &wire.EventFrame{Cursor: "AQ", Event: wire.Event{
+	"server.contact": &wire.EventFrame{Cursor: "AQ", Event: wire.Event{
 		Type: chat.EventContact, Contact: &wire.Contact{User: joon, State: chat.ContactIncoming, Since: noon},
 	}},
-	"server.event.contact.none": &wire.EventFrame{Cursor: "AQ", Event: wire.Event{
+	"server.contact.none": &wire.EventFrame{Cursor: "AQ", Event: wire.Event{
 		Type: chat.EventContact, Contact: &wire.Contact{User: joon, State: chat.ContactNone},
 	}},
-	"server.event.block":   &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventBlock, UserID: "u2", Blocked: new(true)}},
-	"server.event.unblock": &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventBlock, UserID: "u2", Blocked: new(false)}},
+	"server.block":   &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventBlock, UserID: "u2", Blocked: new(true)}},
+	"server.unblock": &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventBlock, UserID: "u2", Blocked: new(false)}},
 	"server.events": &wire.EventsFrame{Events: []wire.Placed{
 		{Cursor: "AQ", Event: wire.Event{Type: chat.EventMessage, Message: &text}},
 		{Cursor: "Ag", Event: wire.Event{Type: chat.EventRoomLeft, RoomID: "g1"}},
