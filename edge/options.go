@@ -26,6 +26,13 @@ type Options struct {
 	// Cursors keep each device's acked place, for a hello that brings none; nil:
 	// such a hello starts at now.
 	Cursors chat.Cursors
+	// Roster tells of the people on the other nodes; nil: there are none.
+	Roster chat.Roster
+	// Seen keeps when people were last here; nil: only while the node runs.
+	Seen chat.Seen
+	// Friends are those whose presence is pushed to u, and u's to them, as far as
+	// it is visible; nil: nobody. It answers from memory and is called often.
+	Friends func(u chat.UserID) []chat.UserID
 	Auth    *auth.Service
 	// NewID makes a Snowflake; KindUnavailable while the node may not.
 	NewID func() (chat.MessageID, error)
@@ -66,7 +73,7 @@ type Options struct {
 const (
 	helloWithin    = 10 * time.Second // from the upgrade to hello: else 4500
 	writeWithin    = 10 * time.Second // a write that takes longer: 4001
-	linger         = 10 * time.Second // from the last socket to offline
+	linger         = 10 * time.Second // from the last socket on any node to offline
 	expiryGrace    = 30 * time.Second // from an access token's end to 4500
 	callWithin     = 20 * time.Second // an HTTP call, its waiting for the log included
 	outboxBytes    = 256 << 10        // of waiting frames, see outbox
