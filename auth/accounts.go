@@ -71,7 +71,7 @@ func (s *Service) SignUp(ctx context.Context, c Credentials) (Session, error) {
 	if err != nil {
 		return Session{}, err
 	}
-	s.people.put(made.user(), revision)
+	s.know(&made, revision)
 	s.o.Log.Info("an account was made", "user", made.User)
 	return s.begin(ctx, &made, device)
 }
@@ -180,7 +180,7 @@ func (s *Service) change(ctx context.Context, u chat.UserID, f func(*account) er
 		if err != nil {
 			return nil, err
 		}
-		s.people.put(a.user(), revision)
+		s.know(a, revision)
 		return a, nil
 	}
 	return nil, errRaces

@@ -87,9 +87,3 @@ func (e *Edge) strangers(a, b chat.UserID) bool {
 	p, _ := e.Contacts.Pair(a, b)
 	return p.Barred()
 }
-
-// friends tells whether two people are.
-func (e *Edge) friends(a, b chat.UserID) bool {
-	p, _ := e.Contacts.Pair(a, b)
-	return p.Friends != 0
-}

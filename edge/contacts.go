@@ -144,17 +144,14 @@ func (e *Edge) lookup(ctx context.Context, id chat.UserID) (wire.User, error) {
 
 // mustExist is lookup, with KindNotFound for who is nowhere.
 func (e *Edge) mustExist(ctx context.Context, id chat.UserID) (wire.User, error) {
-	if u, ok := e.Auth.User(id); ok {
-		return wireUser(u), nil
-	}
-	p, err := e.Auth.Profile(ctx, id)
-	if chat.KindOf(err) == chat.KindNotFound {
-		return wire.User{}, noUser()
-	}
+	u, ok, err := e.Auth.Lookup(ctx, id)
 	if err != nil {
 		return wire.User{}, err
 	}
-	return wireUser(p.User), nil
+	if !ok {
+		return wire.User{}, noUser()
+	}
+	return wireUser(u), nil
 }
 
 func noUser() error {

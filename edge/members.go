@@ -56,7 +56,7 @@ func (e *Edge) addMember(ctx context.Context, in *addMemberInput) (*none, error)
 	if _, _, _, err := e.roomOf(ctx, who.User, id); err != nil {
 		return nil, err // a stranger doesn't learn who exists either
 	}
-	if _, err := e.person("user_id", in.UserID); err != nil {
+	if _, err := e.person(ctx, "user_id", in.UserID); err != nil {
 		return nil, err
 	}
 	if err := e.roomForMore(ctx, user); err != nil {

@@ -63,7 +63,7 @@ func (s *session) onWatch(f *wire.Watch, ref string) error {
 			s.refuse(ref, err)
 			return
 		}
-		now := s.e.roster.watch(s, people)
+		now := s.e.roster.watch(s.life, s, people)
 		s.put(wire.Encode(&wire.OK{Ref: ref}))
 		for _, p := range now {
 			s.pass(presenceFrame(p))

@@ -32,7 +32,6 @@ func (e *Edge) changeMe(ctx context.Context, in *bare[wire.ChangeMe]) (*meReply,
 	if err != nil {
 		return nil, err
 	}
-	e.roster.setVisibility(who.User, p.Visibility)
 	if b.Name != nil || b.About != nil || b.AvatarID != nil {
 		e.tell(ctx, who, chat.Event{Type: chat.EventProfile, User: who.User}, e.acquainted(ctx, who.User)...)
 	}
@@ -95,12 +94,15 @@ type userInput struct {
 	UserID string `path:"user_id"`
 }
 
-func (e *Edge) oneUser(_ context.Context, in *userInput) (*reply[wire.User], error) {
+func (e *Edge) oneUser(ctx context.Context, in *userInput) (*reply[wire.User], error) {
 	id, err := chat.ParseID[chat.UserID]("user_id", in.UserID)
 	if err != nil {
 		return nil, err
 	}
-	u, ok := e.Auth.User(id)
+	u, ok, err := e.Auth.Lookup(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	if !ok {
 		return nil, chat.NotFound("user")
 	}

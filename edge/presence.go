@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,7 +29,7 @@ func (e *Edge) presence(ctx context.Context, in *presenceInput) (*reply[wire.Pre
 	if err != nil {
 		return nil, err
 	}
-	return &reply[wire.Presences]{wire.Presences{Presence: e.roster.look(people)}}, nil
+	return &reply[wire.Presences]{wire.Presences{Presence: e.roster.look(ctx, people)}}, nil
 }
 
 // view finds out how near viewer is to each of users: whether they are friends, or
@@ -42,14 +43,22 @@ func (e *Edge) view(ctx context.Context, viewer chat.UserID, users []chat.UserID
 	if err != nil {
 		return nil, err
 	}
+	var friends []chat.UserID
+	if e.Friends != nil {
+		friends = e.Friends(viewer)
+	}
 	return people, parallel(len(users), func(i int) error {
 		u := users[i]
 		people[i] = viewed{user: u}
-		switch _, exists := e.Auth.User(u); {
+		_, exists, err := e.Auth.Lookup(ctx, u)
+		if err != nil {
+			return err
+		}
+		switch {
 		case u == viewer:
 			people[i].as = oneself
 		case e.strangers(viewer, u):
-		case e.friends(viewer, u):
+		case slices.Contains(friends, u):
 			people[i].as = friend
 		case rooms[chat.DirectRoomID(viewer, u)]:
 			people[i].as = roomMate
