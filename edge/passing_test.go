@@ -84,11 +84,15 @@ func TestPresence(t *testing.T) {
 		t.Error("friends are whom one is a friend of, and not all one shares a room with")
 	}
 	// Watching is replaced, not added to.
-	watching.send(&wire.Watch{Ref: "none", UserIDs: []string{}})
-	until(watching, func(f *wire.OK) bool { return f.Ref == "none" })
+	mina.call("PATCH", "/v1/me", obj{"presence_visibility": "everyone"}).status(200)
+	mate := bora.connect()
+	mate.send(&wire.Watch{Ref: "w", UserIDs: []string{string(mina.User.ID)}})
+	until(mate, presenceOf(mina.User.ID, wire.Online))
+	mate.send(&wire.Watch{Ref: "none", UserIDs: []string{}})
+	until(mate, func(f *wire.OK) bool { return f.Ref == "none" })
 	laptop.send(&wire.SetStatus{Ref: "s", Status: wire.Away})
 	until(laptop, func(f *wire.OK) bool { return f.Ref == "s" })
-	watching.quiet()
+	mate.quiet()
 	spying.quiet()
 }
 
