@@ -159,7 +159,7 @@ layers:
 ##### Measure
 
 .PHONY: bench
-bench: build ## the figures of docs/BENCH.md on this machine (about 2 minutes)
+bench: build ## the figures of docs/BENCHMARKS.md on this machine (about 2 minutes)
 	./natter bench --workload pairs --users 100 --window 1
 	./natter bench --workload pairs --users 100 --window 16
 	./natter bench --workload group --users 100 --group-size 100 --window 1

@@ -60,7 +60,7 @@ How long a device may be away and still be told exactly what it missed, 1h to
 	{"rate_limits", "on", onOff(func(c *Config) *bool { return &c.RateLimits }), `
 off lifts the limits of sign-ups, sign-ins and requests: for measuring only.`},
 	{"max_connections", "20000", number(func(c *Config) *int { return &c.MaxConnections }, 16, 1_000_000), `
-Connections at once, 16 to 1000000, each about 25 KB. Further ones wait to be
+Connections at once, 16 to 1000000, each about 8 KB. Further ones wait to be
 accepted. The limit of open files (ulimit -n) must be higher.`},
 	{"max_sockets_per_user", "20", number(func(c *Config) *int { return &c.MaxSocketsPerUser }, 1, 1000), `
 WebSockets of one person at once, 1 to 1000; the next is closed with 4503.`},

@@ -197,6 +197,7 @@ func (n *Node) serve() {
 		}
 	})
 	n.serving.Go(n.watchDisk)
+	n.serving.Go(n.giveBackMemory)
 	if n.back != nil {
 		n.operator = n.admin()
 		n.serving.Go(func() { n.serveAdmin(n.back) })
