@@ -19,6 +19,7 @@ import (
 
 	"natter/auth"
 	"natter/chat"
+	"natter/contacts"
 	"natter/internal/memory"
 	"natter/wire"
 )
@@ -36,17 +37,18 @@ const patience = 10 * time.Second
 
 // house is an edge on a real port over the seams in memory.
 type house struct {
-	t       *testing.T
-	edge    *Edge
-	addr    string
-	log     *memory.Log
-	history *memory.History
-	queues  *memory.Queues
-	news    *memory.News
-	auth    *auth.Service
-	logged  *logged
-	ahead   atomic.Int64 // nanoseconds the house's clock is ahead
-	http    *http.Client
+	t        *testing.T
+	edge     *Edge
+	addr     string
+	log      *memory.Log
+	history  *memory.History
+	queues   *memory.Queues
+	news     *memory.News
+	auth     *auth.Service
+	contacts *contacts.Service
+	logged   *logged
+	ahead    atomic.Int64 // nanoseconds the house's clock is ahead
+	http     *http.Client
 }
 
 // logged is what the house has logged.
@@ -86,8 +88,10 @@ func open(t *testing.T, change ...func(*Options)) *house {
 	var err error
 	h.auth, err = auth.Open(t.Context(), auth.Options{Records: memory.NewRecords(), NewID: newID, Now: h.now, Log: logger})
 	h.must(err)
+	h.contacts, err = contacts.Open(t.Context(), contacts.Options{Records: memory.NewRecords(), Now: h.now, Log: logger})
+	h.must(err)
 	o := Options{
-		Log: h.log, History: h.history, Drafts: h.history, Queues: h.queues, News: h.news, Cursors: memory.NewCursors(), Auth: h.auth,
+		Log: h.log, History: h.history, Drafts: h.history, Queues: h.queues, News: h.news, Cursors: memory.NewCursors(), Auth: h.auth, Contacts: h.contacts,
 		NewID: newID, Now: h.now, NodeID: "n1", Version: "test", Logger: logger, linger: 50 * time.Millisecond,
 		PortableSockets: strings.HasPrefix(t.Name(), "TestPortableSockets/"),
 	}
@@ -113,6 +117,7 @@ func open(t *testing.T, change ...func(*Options)) *house {
 		}
 		h.log.Close()
 		h.auth.Close()
+		h.contacts.Close()
 		if t.Failed() {
 			t.Logf("logged:\n%s", h.logged)
 		}

@@ -65,6 +65,9 @@ type Store struct {
 	publishers []*publisher
 	followers  *followers
 	cursors    *cursors
+	seen       *seen
+	leases     *leases
+	places     *leases
 	epochs     epochs
 	events     *eventCache
 
@@ -84,6 +87,8 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	}
 	s := &Store{o: o, log: o.Log, metrics: newMetrics(o.Registry), origin: o.Node + "." + hex.EncodeToString(run[:]),
 		answers: newAnswers(), events: newEventCache()}
+	s.leases = newLeases(s, streamLeases, "lease", leasesBytes)
+	s.places = newLeases(s, streamRoster, "place", rosterBytes)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -188,6 +193,13 @@ func (s *Store) start(recovered map[int]*recovery) error {
 	}
 	s.cursors = newCursors(s, out)
 	s.goes(func() { s.cursors.run(s.ctx) })
+	if out, err = s.newPublisher("seen"); err != nil {
+		return err
+	}
+	s.seen = newSeen(s, out)
+	s.goes(func() { s.seen.run(s.ctx) })
+	s.goes(func() { s.leases.keep(s.ctx) })
+	s.goes(func() { s.places.keep(s.ctx) })
 	s.goes(s.expireAnswers)
 	return nil
 }
@@ -286,6 +298,7 @@ func (s *Store) Close(ctx context.Context) error {
 	}
 	s.cursors.finish(ctx)
 	failpoint("close.cursors")
+	s.seen.finish(ctx)
 	s.abandon()
 	return err
 }

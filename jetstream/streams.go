@@ -22,13 +22,17 @@ func (s *Store) createStreams(ctx context.Context) error {
 		// which must exceed reachBack.
 		s.projection(jetstream.StreamConfig{Name: streamCheckpoint, Subjects: []string{"checkpoint.*"}, MaxMsgsPerSubject: checkpointsKept}),
 		s.projection(jetstream.StreamConfig{Name: streamCursors, Subjects: []string{"cursor.*.*"}, MaxMsgsPerSubject: 1, MaxAge: s.o.QueueRetention}),
+		s.projection(jetstream.StreamConfig{Name: streamSeen, Subjects: []string{"seen.*"}, MaxMsgsPerSubject: 1, MaxAge: s.o.QueueRetention}),
 		{Name: streamRecords, Subjects: []string{"record.>"}, MaxMsgsPerSubject: 1, AllowRollup: true, AllowDirect: true},
 	} {
 		if err := s.createStream(ctx, c); err != nil {
 			return err
 		}
 	}
-	return nil
+	if err := s.leases.create(ctx); err != nil {
+		return err
+	}
+	return s.places.create(ctx)
 }
 
 func (s *Store) partitionStreams(p int) []jetstream.StreamConfig {
