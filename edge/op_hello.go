@@ -67,7 +67,6 @@ func (s *session) hello(f *wire.Hello, ref string) error {
 	}))
 	s.e.roster.enter(s)
 	s.undo(func() { s.e.roster.leave(s) })
-	s.e.roster.greet(s)
 	if f.Token != "" { // a client that refreshes in time has connected anew before that
 		s.expires = time.Now().Add(who.Expires.Add(s.e.expiryGrace).Sub(s.e.Now()))
 	}
