@@ -33,7 +33,7 @@ func BenchmarkPeopleElsewhere(b *testing.B) {
 		}
 		b.StopTimer()
 		r.mu.Lock()
-		clear(r.here)
+		r.here = map[chat.UserID]*presence{}
 		r.mu.Unlock()
 		b.StartTimer()
 	}
