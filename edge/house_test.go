@@ -37,7 +37,7 @@ const patience = 10 * time.Second
 
 // house is an edge on a real port over the seams in memory.
 type house struct {
-	t        *testing.T
+	t        testing.TB
 	edge     *Edge
 	addr     string
 	log      *memory.Log
@@ -46,6 +46,7 @@ type house struct {
 	news     *memory.News
 	auth     *auth.Service
 	contacts *contacts.Service
+	records  *memory.Records
 	logged   *logged
 	ahead    atomic.Int64 // nanoseconds the house's clock is ahead
 	http     *http.Client
@@ -74,10 +75,10 @@ type syncLog struct{ chat.Log }
 
 func (h *house) now() time.Time { return time.Now().Add(time.Duration(h.ahead.Load())) }
 
-func open(t *testing.T, change ...func(*Options)) *house {
+func open(t testing.TB, change ...func(*Options)) *house {
 	t.Helper()
 	h := &house{
-		t: t, history: memory.NewHistory(), queues: memory.NewQueues(), news: memory.NewNews(), logged: &logged{},
+		t: t, history: memory.NewHistory(), queues: memory.NewQueues(), news: memory.NewNews(), records: memory.NewRecords(), logged: &logged{},
 		http: &http.Client{Transport: &http.Transport{}, Timeout: patience},
 	}
 	h.log = memory.NewLog(h.history, h.queues)
@@ -86,7 +87,7 @@ func open(t *testing.T, change ...func(*Options)) *house {
 	newID := func() (chat.MessageID, error) { return chat.MessageID(last.Add(1)), nil }
 	logger := slog.New(slog.NewTextHandler(h.logged, nil))
 	var err error
-	h.auth, err = auth.Open(t.Context(), auth.Options{Records: memory.NewRecords(), NewID: newID, Now: h.now, Log: logger})
+	h.auth, err = auth.Open(t.Context(), auth.Options{Records: h.records, NewID: newID, Now: h.now, Log: logger})
 	h.must(err)
 	h.contacts, err = contacts.Open(t.Context(), contacts.Options{Records: memory.NewRecords(), Now: h.now, Log: logger})
 	h.must(err)
@@ -165,7 +166,7 @@ type obj = map[string]any
 
 // answer is one HTTP answer, read.
 type answer struct {
-	t *testing.T
+	t testing.TB
 	*http.Response
 	body []byte
 	what string
@@ -290,7 +291,7 @@ func uuidAt(at time.Time) chat.ClientID {
 
 // socket is a client's end of a WebSocket.
 type socket struct {
-	t  *testing.T
+	t  testing.TB
 	ws *websocket.Conn
 	// events are those that came in an events frame and weren't asked for yet.
 	waiting []wire.Frame

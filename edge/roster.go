@@ -2,6 +2,7 @@ package edge
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -138,7 +139,7 @@ func (r *roster) alterLocked(u chat.UserID, change func(*presence)) {
 	p := r.here[u]
 	if p == nil {
 		p = &presence{}
-		r.here[u] = p
+		r.here[chat.UserID(strings.Clone(string(u)))] = p // what was told may be a piece of something longer
 	}
 	before := r.viewLocked(p)
 	change(p)

@@ -33,8 +33,18 @@ const (
 	headerDeleted  = "Natter-Deleted"
 )
 
-// errWrongRevision is the server's code for a failed compare-and-set.
-const errWrongRevision = 10071
+// The server's codes for a failed compare-and-set: of what is stored, and, in a
+// cluster, of what another writer has under way.
+const (
+	errWrongRevision      = 10071
+	errWrongRevisionAhead = 10164
+)
+
+// wrongRevision tells whether an error of a write is a failed compare-and-set.
+func wrongRevision(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && (api.ErrorCode == errWrongRevision || api.ErrorCode == errWrongRevisionAhead)
+}
 
 // Get implements chat.Records. It asks the leader, so it reads its own writes.
 func (r *records) Get(ctx context.Context, key string) ([]byte, uint64, error) {
@@ -107,8 +117,7 @@ func (r *records) write(ctx context.Context, key string, value []byte, revision 
 		failpoint("record.written")
 		return ack.Sequence, nil
 	}
-	var api *jetstream.APIError
-	if errors.As(err, &api) && api.ErrorCode == errWrongRevision {
+	if wrongRevision(err) {
 		return 0, chat.Conflict("", "somebody else changed it at the same time")
 	}
 	return 0, unavailable("write", key, err)

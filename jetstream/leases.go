@@ -169,14 +169,12 @@ func (l *leases) write(ctx context.Context, key string, value []byte, header nat
 		l.reached(ack.Sequence)
 		return ack.Sequence, nil
 	}
+	if wrongRevision(err) {
+		return 0, chat.Conflict("", "somebody else changed it at the same time")
+	}
 	var api *jetstream.APIError
-	if errors.As(err, &api) {
-		switch api.ErrorCode {
-		case errWrongRevision:
-			return 0, chat.Conflict("", "somebody else changed it at the same time")
-		case streamFull, streamFullToo:
-			return 0, chat.TooLarge("", "there is no room for another one", l.bytes)
-		}
+	if errors.As(err, &api) && (api.ErrorCode == streamFull || api.ErrorCode == streamFullToo) {
+		return 0, chat.TooLarge("", "there is no room for another one", l.bytes)
 	}
 	return 0, unavailable("write", key, err)
 }

@@ -97,6 +97,6 @@ func (n *Node) describe() leaseRecord {
 	return leaseRecord{
 		URL: n.url(), Region: n.config.Region, Load: math.Round(load*1000) / 1000, Capacity: n.most,
 		Ready: n.serves.Load() && n.fit() == nil, Draining: n.stopping.Load(),
-		Natter: Version, Format: dataFormat, Wire: wireVersion, Worker: n.worker(), Started: n.started,
+		Natter: Version, Format: dataFormat, Wire: wireVersion, Worker: n.worker(), Started: n.since,
 	}
 }

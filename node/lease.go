@@ -305,6 +305,7 @@ func (k *nodeLease) mine(run string) bool {
 }
 
 // close gives the lease back: from now on the others count the node as gone.
+// Again is fine.
 func (k *nodeLease) close(ctx context.Context) error {
 	if k.stop == nil {
 		return nil
@@ -313,6 +314,9 @@ func (k *nodeLease) close(ctx context.Context) error {
 	<-k.done
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.closed {
+		return nil
+	}
 	k.closed = true
 	k.state.Lock()
 	held := time.Now().Before(k.until)

@@ -15,7 +15,7 @@ import (
 
 // standIn is one node's lease and its view of the others, without the rest of it.
 type standIn struct {
-	t      *testing.T
+	t      testing.TB
 	peers  *peers
 	lease  *nodeLease
 	says   leaseRecord // under mu
@@ -26,7 +26,7 @@ type standIn struct {
 }
 
 // standingIn has a node named name over leases; take its lease yourself.
-func standingIn(t *testing.T, leases chat.Leases, name string) *standIn {
+func standingIn(t testing.TB, leases chat.Leases, name string) *standIn {
 	t.Helper()
 	s := &standIn{t: t, says: leaseRecord{URL: "https://" + name + ".example", Capacity: 100, Ready: true}}
 	var err error

@@ -51,9 +51,9 @@ type Node struct {
 	accounts *auth.Service
 	contacts *contacts.Service
 	edge     *edge.Edge
-	built    bool // the web app is in this binary
-	replicas int  // of everything: 1, or 3 in a cluster
-	started  chat.Millis
+	built    bool        // the web app is in this binary
+	replicas int         // of everything: 1, or 3 in a cluster
+	since    chat.Millis // when Start was called
 	serves   atomic.Bool // clients are let in
 
 	serving  sync.WaitGroup
@@ -81,7 +81,7 @@ func Start(ctx context.Context, c *config.Config, log *slog.Logger) (_ *Node, er
 		}
 	}()
 	begun := time.Now()
-	n.started = chat.MillisOf(begun)
+	n.since = chat.MillisOf(begun)
 	if n.data, err = openDirectory(c.Data, c.Name, c.Partitions, begun); err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("open the store: %w", err)
 	}
-	if err = n.join(ctx); err != nil {
+	if err = n.takePlace(ctx, n.registry); err != nil {
 		return err
 	}
 	n.accounts, err = auth.Open(ctx, auth.Options{

@@ -29,7 +29,7 @@ type attendant struct {
 	store  *cutOff
 }
 
-func attending(t *testing.T, leases, places chat.Leases, name string) *attendant {
+func attending(t testing.TB, leases, places chat.Leases, name string) *attendant {
 	t.Helper()
 	a := &attendant{store: &cutOff{Leases: leases}, roster: newRoster(places, name, quiet(t))}
 	a.standIn = standingIn(t, a.store, name)
@@ -68,7 +68,7 @@ type sees struct {
 	began  int
 }
 
-func watching(t *testing.T, r chat.Roster) *sees {
+func watching(t testing.TB, r chat.Roster) *sees {
 	t.Helper()
 	s := &sees{live: map[string]string{}, placed: map[string]chat.RosterChange{}}
 	stop, err := r.Watch(func(c chat.RosterChange) {

@@ -13,8 +13,8 @@ import (
 	"natter/internal/memory"
 )
 
-// member opens the ids of a node of a cluster.
-func member(t *testing.T, records chat.Records, node string, alive ...string) (*ids, error) {
+// memberIDs opens the ids of a node of a cluster.
+func memberIDs(t *testing.T, records chat.Records, node string, alive ...string) (*ids, error) {
 	t.Helper()
 	lives := func(name string) bool { return strings.Contains(" "+strings.Join(alive, " ")+" ", " "+name+" ") }
 	return openIDs(t.Context(), records, node, clusterLeasing, lives, quiet(t))
@@ -22,7 +22,7 @@ func member(t *testing.T, records chat.Records, node string, alive ...string) (*
 
 func mustMember(t *testing.T, records chat.Records, node string, alive ...string) *ids {
 	t.Helper()
-	g, err := member(t, records, node, alive...)
+	g, err := memberIDs(t, records, node, alive...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestNoTwoNodesHaveANumber(t *testing.T) {
 			all := make(chan *ids, 8)
 			for i := range cap(all) {
 				go func() {
-					g, err := member(t, records, fmt.Sprintf("n%d", i))
+					g, err := memberIDs(t, records, fmt.Sprintf("n%d", i))
 					if err != nil {
 						t.Error(err)
 					}
@@ -210,7 +210,7 @@ func TestTheNumberOfANodeThatIsGone(t *testing.T) {
 			t.Errorf("number %d, want 5", g.worker())
 		}
 		defer g.crashed()
-		if _, err := member(t, records, "b", "other", "a"); err == nil || !strings.Contains(err.Error(), "all 1024 worker numbers are in use") {
+		if _, err := memberIDs(t, records, "b", "other", "a"); err == nil || !strings.Contains(err.Error(), "all 1024 worker numbers are in use") {
 			t.Errorf("%v", err)
 		}
 	})
@@ -226,7 +226,7 @@ func TestAClockBehindIsWaitedFor(t *testing.T) {
 			if _, err := records.Put(t.Context(), workerKey(3), l.encode(), 0); err != nil {
 				t.Fatal(err)
 			}
-			g, err := member(t, records, "a")
+			g, err := memberIDs(t, records, "a")
 			if !ok {
 				if err == nil || !strings.Contains(err.Error(), "clock is 1m0s behind") {
 					t.Errorf("%v behind: %v", behind, err)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"natter/chat"
 )
 
@@ -16,9 +18,9 @@ import (
 // after a crash need not wait for a lease that is its own.
 const runFile = "run"
 
-// join takes the node's place among the others: it gets to know them, takes its
+// takePlace takes the node's place among the others: it gets to know them, takes its
 // lease and its worker number.
-func (n *Node) join(ctx context.Context) (err error) {
+func (n *Node) takePlace(ctx context.Context, to prometheus.Registerer) (err error) {
 	log := n.log.With("part", "lease")
 	clustered := n.replicas > 1
 	if clustered {
@@ -31,9 +33,10 @@ func (n *Node) join(ctx context.Context) (err error) {
 	if clustered {
 		n.roster.start(n.peers.alive)
 	}
-	gauge(n.registry, "natter_nodes", "Nodes whose lease holds, this one too.", func() float64 {
+	peers := n.peers
+	gauge(to, "natter_nodes", "Nodes whose lease holds, this one too.", func() float64 {
 		live := 0
-		for _, one := range n.peers.all() {
+		for _, one := range peers.all() {
 			if one.lives {
 				live++
 			}
@@ -41,7 +44,7 @@ func (n *Node) join(ctx context.Context) (err error) {
 		return float64(live)
 	})
 	lease := &nodeLease{leases: n.store.Leases(), name: n.config.Name, describe: n.describe, log: log, taken: n.fail, runs: n.ran}
-	gauge(n.registry, "natter_lease_held", "1 while the others count on this node.", func() float64 {
+	gauge(to, "natter_lease_held", "1 while the others count on this node.", func() float64 {
 		if lease.held() {
 			return 1
 		}
@@ -68,7 +71,7 @@ func (n *Node) join(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		if n.clocks, err = watchClocks(nc, n.config.Name, n.others, n.log.With("part", "clock"), n.registry); err != nil {
+		if n.clocks, err = watchClocks(nc, n.config.Name, n.others, n.log.With("part", "clock"), to); err != nil {
 			return err
 		}
 	}
