@@ -196,11 +196,11 @@ func TestVisibilityIsTold(t *testing.T) {
 		}
 		made := h.signUp(a, "minsu")
 		h.settle()
-		if got := b.Visibility(made.User.ID); got != VisibleToFriends {
+		if got := b.Visibility(made.User.ID); got != VisibleToEveryone {
 			h.Errorf("at first: %s", got)
 		}
-		everyone, name := VisibleToEveryone, "Min"
-		for _, change := range []ProfileChange{{Visibility: &everyone}, {Name: &name}} {
+		friends, name := VisibleToFriends, "Min"
+		for _, change := range []ProfileChange{{Visibility: &friends}, {Name: &name}} {
 			if _, err := a.ChangeProfile(h.Context(), made.User.ID, change); err != nil {
 				h.Fatal(err)
 			}
@@ -208,7 +208,7 @@ func TestVisibilityIsTold(t *testing.T) {
 		h.settle()
 		mu.Lock()
 		defer mu.Unlock()
-		if len(told) != 2 || told["a friends everyone"] != 1 || told["b friends everyone"] != 1 {
+		if len(told) != 2 || told["a everyone friends"] != 1 || told["b everyone friends"] != 1 {
 			h.Errorf("told %v", told)
 		}
 		if got := b.Visibility("unobody"); got != VisibleToNobody {

@@ -46,7 +46,8 @@ type house struct {
 	news     *memory.News
 	auth     *auth.Service
 	contacts *contacts.Service
-	records  *memory.Records
+	records  *memory.Records // auth's
+	pairs    *memory.Records // contacts'
 	logged   *logged
 	ahead    atomic.Int64 // nanoseconds the house's clock is ahead
 	http     *http.Client
@@ -78,7 +79,7 @@ func (h *house) now() time.Time { return time.Now().Add(time.Duration(h.ahead.Lo
 func open(t testing.TB, change ...func(*Options)) *house {
 	t.Helper()
 	h := &house{
-		t: t, history: memory.NewHistory(), queues: memory.NewQueues(), news: memory.NewNews(), records: memory.NewRecords(), logged: &logged{},
+		t: t, history: memory.NewHistory(), queues: memory.NewQueues(), news: memory.NewNews(), records: memory.NewRecords(), pairs: memory.NewRecords(), logged: &logged{},
 		http: &http.Client{Transport: &http.Transport{}, Timeout: patience},
 	}
 	h.log = memory.NewLog(h.history, h.queues)
@@ -89,7 +90,7 @@ func open(t testing.TB, change ...func(*Options)) *house {
 	var err error
 	h.auth, err = auth.Open(t.Context(), auth.Options{Records: h.records, NewID: newID, Now: h.now, Log: logger})
 	h.must(err)
-	h.contacts, err = contacts.Open(t.Context(), contacts.Options{Records: memory.NewRecords(), Now: h.now, Log: logger})
+	h.contacts, err = contacts.Open(t.Context(), contacts.Options{Records: h.pairs, Now: h.now, Log: logger})
 	h.must(err)
 	o := Options{
 		Log: h.log, History: h.history, Drafts: h.history, Queues: h.queues, News: h.news, Cursors: memory.NewCursors(), Auth: h.auth, Contacts: h.contacts,

@@ -7,6 +7,7 @@ import (
 
 	"natter/auth"
 	"natter/chat"
+	"natter/contacts"
 	"natter/internal/memory"
 	"natter/wire"
 )
@@ -24,13 +25,19 @@ func twoNodes(t *testing.T, change ...func(*Options)) *town {
 	w.a = open(t, append(change, func(o *Options) { o.NodeID, o.Roster, o.Seen = "a", w.board.Roster("a"), w.seen })...)
 	w.b = open(t, append(change, func(o *Options) {
 		o.NodeID, o.Roster, o.Seen = "b", w.board.Roster("b"), w.seen
-		o.Log, o.History, o.Queues, o.News = w.a.log, w.a.history, w.a.queues, w.a.news
+		o.Log, o.History, o.Drafts, o.Queues, o.News = w.a.log, w.a.history, w.a.history, w.a.queues, w.a.news
 		second, err := auth.Open(t.Context(), auth.Options{Records: w.a.records, NewID: o.NewID, Now: o.Now, Log: o.Logger})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(second.Close)
 		o.Auth = second
+		pairs, err := contacts.Open(t.Context(), contacts.Options{Records: w.a.pairs, Now: o.Now, Log: o.Logger})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(pairs.Close)
+		o.Contacts = pairs
 	})...)
 	return w
 }
@@ -105,12 +112,18 @@ func TestPresenceOnAllNodes(t *testing.T) {
 	}
 }
 
-// TestVisibilityOnAllNodes: what she changes on one node holds on the other.
+// TestVisibilityOnAllNodes: what she changes on one node holds on the other, for a
+// friend and for who only shares a room.
 func TestVisibilityOnAllNodes(t *testing.T) {
 	w := twoNodes(t)
-	mina, joon := w.a.person("mina"), w.a.person("joon")
-	mina.direct(joon)
+	mina, joon, hana := w.a.person("mina"), w.a.person("joon"), w.a.person("hana")
+	mina.befriend(joon)
+	mina.direct(hana)
 	u := mina.User.ID
+	w.b.eventually("they are friends there", func() bool {
+		p, _ := w.b.edge.Contacts.Pair(u, joon.User.ID)
+		return p.Friends != 0
+	})
 	mina.connect()
 	watching := joon.at(w.b).connect()
 	watching.watch(u)
@@ -123,8 +136,9 @@ func TestVisibilityOnAllNodes(t *testing.T) {
 			until(watching, presenceOf(u, status))
 		}
 		w.b.eventually("it holds there", func() bool { return joon.at(w.b).look(u).Status == status })
+		w.b.eventually("it hides her from others", func() bool { return hana.at(w.b).look(u).Status == wire.Offline })
 		mina.call("PATCH", "/v1/me", obj{"presence_visibility": "everyone"}).status(200)
-		w.b.eventually("she is seen again", func() bool { return joon.at(w.b).look(u).Status == wire.Online })
+		w.b.eventually("she is seen again", func() bool { return hana.at(w.b).look(u).Status == wire.Online })
 		watching.alive()
 	}
 }
