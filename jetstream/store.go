@@ -299,6 +299,7 @@ func (s *Store) Close(ctx context.Context) error {
 	s.cursors.finish(ctx)
 	failpoint("close.cursors")
 	s.seen.finish(ctx)
+	failpoint("close.seen")
 	s.abandon()
 	return err
 }
