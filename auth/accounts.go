@@ -59,7 +59,7 @@ func (s *Service) SignUp(ctx context.Context, c Credentials) (Session, error) {
 	}
 	made := account{
 		versioned: versioned{recordVersion}, User: chat.NewUserID(id), Username: name.folded, Password: hash,
-		CreatedAt: s.millis(), Name: shown, Visibility: VisibleToFriends, Familiar: [][]byte{s.addressMark(c.Addr)},
+		CreatedAt: s.millis(), Name: shown, Visibility: VisibleToEveryone, Familiar: [][]byte{s.addressMark(c.Addr)},
 	}
 	if err := s.claimName(ctx, name, made.User); err != nil {
 		return Session{}, err
@@ -71,7 +71,7 @@ func (s *Service) SignUp(ctx context.Context, c Credentials) (Session, error) {
 	if err != nil {
 		return Session{}, err
 	}
-	s.people.put(made.user(), revision)
+	s.know(&made, revision)
 	s.o.Log.Info("an account was made", "user", made.User)
 	return s.begin(ctx, &made, device)
 }
@@ -180,7 +180,7 @@ func (s *Service) change(ctx context.Context, u chat.UserID, f func(*account) er
 		if err != nil {
 			return nil, err
 		}
-		s.people.put(a.user(), revision)
+		s.know(a, revision)
 		return a, nil
 	}
 	return nil, errRaces

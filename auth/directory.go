@@ -26,6 +26,7 @@ type directory struct {
 type person struct {
 	User
 	revision uint64 // of the account's record
+	visible  string // who may see their presence
 	username string // as searched
 	name     string // as searched
 	gone     bool   // deleted; stays, so that an older put doesn't bring it back
@@ -33,15 +34,29 @@ type person struct {
 
 // put takes a person as of revision; an older one than is known is dropped, so
 // a node's own change isn't undone by the watch that comes after it.
-func (d *directory) put(u User, revision uint64) {
-	d.replace(&person{User: u, revision: revision, username: searchForm(u.Username), name: searchForm(u.Name)})
+//
+// before is who could see their presence until now, empty if nobody was known;
+// after is who can from now on.
+func (d *directory) put(u User, visible string, revision uint64) (before, after string) {
+	return d.replace(&person{User: u, revision: revision, visible: knownVisibility(visible), username: searchForm(u.Username), name: searchForm(u.Name)})
 }
 
-func (d *directory) remove(id chat.UserID, revision uint64) {
-	d.replace(&person{User: User{ID: id}, revision: revision, gone: true})
+func (d *directory) remove(id chat.UserID, revision uint64) (before, after string) {
+	return d.replace(&person{User: User{ID: id}, revision: revision, visible: VisibleToNobody, gone: true})
 }
 
-func (d *directory) replace(p *person) {
+// knownVisibility is one of three strings, so that each person doesn't keep a
+// copy; what this version doesn't know hides them.
+func knownVisibility(v string) string {
+	for _, known := range []string{VisibleToEveryone, VisibleToFriends} {
+		if v == known {
+			return known
+		}
+	}
+	return VisibleToNobody
+}
+
+func (d *directory) replace(p *person) (before, after string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.people == nil {
@@ -49,11 +64,15 @@ func (d *directory) replace(p *person) {
 	}
 	old := d.people[p.ID]
 	if old != nil && old.revision >= p.revision {
-		return
+		return old.visible, old.visible
 	}
 	d.people[p.ID] = p
+	after = p.visible
+	if old != nil {
+		before = old.visible
+	}
 	if !d.loaded {
-		return // ready makes the order
+		return before, after // ready makes the order
 	}
 	if old != nil && !old.gone {
 		if i, ok := slices.BinarySearchFunc(d.sorted, old, byUsername); ok {
@@ -64,6 +83,7 @@ func (d *directory) replace(p *person) {
 		i, _ := slices.BinarySearchFunc(d.sorted, p, byUsername)
 		d.sorted = slices.Insert(d.sorted, i, p)
 	}
+	return before, after
 }
 
 func (d *directory) ready() {
@@ -105,6 +125,16 @@ func (d *directory) named(folded string) (chat.UserID, bool) {
 		}
 	}
 	return "", false
+}
+
+// visibility is who may see id's presence; nobody for who isn't known.
+func (d *directory) visibility(id chat.UserID) string {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if p := d.people[id]; p != nil {
+		return p.visible
+	}
+	return VisibleToNobody
 }
 
 // The ways to match, best first.

@@ -22,11 +22,11 @@ func TestSearch(t *testing.T) {
 		{Username: "gone", Name: "minimal"},
 	} {
 		u.ID = chat.UserID(fmt.Sprintf("u%d", i))
-		d.put(u, uint64(i+1))
+		d.put(u, VisibleToFriends, uint64(i+1))
 	}
 	d.remove("u7", 20)
 	d.ready()
-	d.put(User{ID: "u8", Username: "minho", Name: "민호"}, 21) // later ones find their place
+	d.put(User{ID: "u8", Username: "minho", Name: "민호"}, VisibleToFriends, 21) // later ones find their place
 	for query, want := range map[string]string{
 		"min":    "min minho minji minsu zoe ada jasmin",
 		" MIN ":  "min minho minji minsu zoe ada jasmin",
@@ -63,13 +63,13 @@ func TestSearch(t *testing.T) {
 func TestDirectoryKeepsTheNewest(t *testing.T) {
 	var d directory
 	d.ready()
-	d.put(User{ID: "u1", Username: "kim", Name: "new"}, 7)
-	d.put(User{ID: "u1", Username: "kim", Name: "old"}, 5) // the watch, late
+	d.put(User{ID: "u1", Username: "kim", Name: "new"}, VisibleToFriends, 7)
+	d.put(User{ID: "u1", Username: "kim", Name: "old"}, VisibleToFriends, 5) // the watch, late
 	if u, ok := d.user("u1"); !ok || u.Name != "new" {
 		t.Errorf("%+v, %v", u, ok)
 	}
 	d.remove("u1", 8)
-	d.put(User{ID: "u1", Username: "kim", Name: "old"}, 6)
+	d.put(User{ID: "u1", Username: "kim", Name: "old"}, VisibleToFriends, 6)
 	if _, ok := d.user("u1"); ok || len(d.search("kim", 5)) != 0 {
 		t.Error("an old record brings back the deleted")
 	}
@@ -81,7 +81,7 @@ func TestProfile(t *testing.T) {
 		me := h.signUp(s, "minsu").User.ID
 		p, err := s.Profile(h.Context(), me)
 		h.fine(err)
-		if p.Visibility != VisibleToFriends || p.Settings == nil || p.CreatedAt != s.millis() {
+		if p.Visibility != VisibleToEveryone || p.Settings == nil || p.CreatedAt != s.millis() {
 			h.Errorf("new profile %+v", p)
 		}
 		text := func(v string) *string { return &v }

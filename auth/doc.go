@@ -22,6 +22,16 @@
 //     so somebody has a copy: the session ends.
 //   - nc_ cookie, 30 days sliding: 256 random bits, the record holds the hash.
 //
+// # Many nodes
+//
+// What one node writes another reads: uniqueness of names, the rotation of
+// refresh tokens and every other change are compare-and-set on records, read
+// from the store. In memory on each node are the directory, the revocations and
+// the cookies verified lately, which a revocation overrules; the two watches
+// keep them current, a moment behind the other nodes' writes. Where that moment
+// shows, Lookup and Current ask the store. The throttles count for each node by
+// itself.
+//
 // # Goroutines
 //
 // Open starts one that prunes each hour; Close waits for it. The two watches
@@ -29,6 +39,6 @@
 //
 // # Locks
 //
-// Each of directory, revocations, cookies and throttle has its own; none is
+// Each of directory, revocations, cookies, visible and throttle has its own; none is
 // held while the store or a handler is called, and no two at once.
 package auth

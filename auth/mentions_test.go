@@ -76,7 +76,7 @@ func TestMentionsEnd(t *testing.T) {
 func TestNamed(t *testing.T) {
 	var d directory
 	for i, name := range []string{"jose", "josé", "anna", "josè", "zoe"} {
-		d.put(User{ID: chat.UserID(fmt.Sprint("u", i)), Username: name}, uint64(i+1))
+		d.put(User{ID: chat.UserID(fmt.Sprint("u", i)), Username: name}, VisibleToEveryone, uint64(i+1))
 	}
 	d.ready()
 	d.remove("u2", 9)

@@ -48,6 +48,7 @@ type Service struct {
 	people  directory
 	revoked revocations
 	cookies cookies
+	visible visible
 
 	pairs, addresses, strangers, signUps, sessions, changes *throttle
 
@@ -149,7 +150,9 @@ func (s *Service) follow(ctx, life context.Context) error {
 
 func (s *Service) sawAccount(key string, value []byte, revision uint64) {
 	if value == nil {
-		s.people.remove(chat.UserID(strings.TrimPrefix(key, accountPrefix+".")), revision)
+		id := chat.UserID(strings.TrimPrefix(key, accountPrefix+"."))
+		before, after := s.people.remove(id, revision)
+		s.visible.changed(id, before, after)
 		return
 	}
 	var a account
@@ -158,15 +161,85 @@ func (s *Service) sawAccount(key string, value []byte, revision uint64) {
 		return
 	}
 	if !a.Void {
-		s.people.put(a.user(), revision)
+		s.know(&a, revision)
 	}
 }
+
+// know takes an account as of revision into the directory, and tells if who may
+// see its person has changed.
+func (s *Service) know(a *account, revision uint64) {
+	before, after := s.people.put(a.user(), a.Visibility, revision)
+	s.visible.changed(a.User, before, after)
+}
+
+// visible tells of who may see whom.
+type visible struct {
+	mu       sync.Mutex
+	handlers []func(u chat.UserID, before, after string)
+}
+
+func (v *visible) changed(u chat.UserID, before, after string) {
+	if before == after || before == "" {
+		return
+	}
+	v.mu.Lock()
+	handlers := v.handlers
+	v.mu.Unlock()
+	for _, handle := range handlers {
+		handle(u, before, after)
+	}
+}
+
+// OnVisibility has handle called when who may see a person's presence has
+// changed: at once when this node changed it, within the watch's delay when
+// another did. handle must not block. Add handlers before there is traffic.
+func (s *Service) OnVisibility(handle func(u chat.UserID, before, after string)) {
+	s.visible.mu.Lock()
+	defer s.visible.mu.Unlock()
+	s.visible.handlers = append(s.visible.handlers[:len(s.visible.handlers):len(s.visible.handlers)], handle)
+}
+
+// Visibility is who may see a person's presence, from memory; nobody for who
+// isn't known.
+func (s *Service) Visibility(id chat.UserID) string { return s.people.visibility(id) }
 
 func (s *Service) millis() chat.Millis { return chat.MillisOf(s.o.Now()) }
 
 // User looks up a person in memory: everyone whose account this node has seen,
 // and at once what it has changed itself.
 func (s *Service) User(id chat.UserID) (User, bool) { return s.people.user(id) }
+
+// lagging is how far this node's memory may be behind the other nodes' writes.
+// It is seconds at the most while the store answers; the rest is for clocks.
+const lagging = 10 * time.Minute
+
+// Lookup is User for who may wait: a person this node hasn't seen, whose id is
+// new, may have signed up on another node a moment ago, so the store is asked.
+// An older id that isn't in memory isn't anybody's.
+func (s *Service) Lookup(ctx context.Context, id chat.UserID) (User, bool, error) {
+	if u, ok := s.people.user(id); ok {
+		return u, true, nil
+	}
+	made, ok := chat.MadeAt(id)
+	if age := s.millis() - made; !ok || age > chat.Millis(lagging.Milliseconds()) {
+		return User{}, false, nil
+	}
+	return s.Current(ctx, id)
+}
+
+// Current is a person as the store has them now: what another node has just
+// changed may not be in this one's memory yet.
+func (s *Service) Current(ctx context.Context, id chat.UserID) (User, bool, error) {
+	a, revision, err := s.account(ctx, id)
+	if chat.KindOf(err) == chat.KindNotFound {
+		return User{}, false, nil
+	}
+	if err != nil {
+		return User{}, false, err
+	}
+	s.know(a, revision)
+	return a.user(), true, nil
+}
 
 // Search finds people by username or name, at most limit: first who has that
 // username, then whose username, name, or a further word of the name begins

@@ -6,7 +6,7 @@ type CommandOp uint8
 // The commands. The numbers are stored: add, never renumber.
 const (
 	OpSend    CommandOp = 1  // ClientID, Text, ReplyTo, Mentions
-	OpRead    CommandOp = 2  // Seq
+	OpRead    CommandOp = 2  // Seq, Flag: tell nobody else
 	OpDirect  CommandOp = 3  // Users: the other one
 	OpCreate  CommandOp = 4  // Name, History, Users: the first members
 	OpChange  CommandOp = 5  // Name, Topic, Avatar, History: those in Fields

@@ -14,6 +14,7 @@ const (
 	EventMember         EventType = "member"
 	EventRoomLeft       EventType = "room_left"
 	EventContact        EventType = "contact"
+	EventBlock          EventType = "block"
 	EventProfile        EventType = "profile"
 	EventSettings       EventType = "settings"
 	EventSessionRevoked EventType = "session_revoked"
@@ -31,6 +32,7 @@ const (
 //	settings         User
 //	session_revoked  Device
 //	draft            Room, Draft (nil: it is gone)
+//	contact, block   Pair, Revision (told as the receiver sees it, and as it is by then)
 type Event struct {
 	Type     EventType    `cbor:"1,keyasint"`
 	Room     RoomID       `cbor:"2,keyasint,omitempty"`
@@ -43,6 +45,10 @@ type Event struct {
 	Count    int          `cbor:"9,keyasint,omitempty"`
 	Device   DeviceID     `cbor:"10,keyasint,omitempty"`
 	Draft    *Draft       `cbor:"11,keyasint,omitempty"`
+	// Pair is as of Revision of its record; whoever tells it takes a newer one if
+	// they have it.
+	Pair     *Pair  `cbor:"20,keyasint,omitempty"`
+	Revision uint64 `cbor:"21,keyasint,omitempty"`
 }
 
 // MemberChange is what a member event reports.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -180,5 +181,15 @@ func NewRoomID(id MessageID) RoomID { return RoomID("g" + base36(id)) }
 
 // NewDeviceID names a device; see NewUserID.
 func NewDeviceID(id MessageID) DeviceID { return DeviceID("v" + base36(id)) }
+
+// MadeAt is when an id of NewUserID was made; false for any other text.
+func MadeAt(u UserID) (Millis, bool) {
+	digits, ok := strings.CutPrefix(string(u), "u")
+	id, err := strconv.ParseUint(digits, 36, 63)
+	if !ok || err != nil || NewUserID(MessageID(id)) != u {
+		return 0, false
+	}
+	return MessageID(id).Time(), true
+}
 
 func base36(id MessageID) string { return strconv.FormatUint(uint64(id), 36) }

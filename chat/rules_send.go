@@ -25,7 +25,8 @@ func (r *RoomState) send(c *Command, w *Window) Outcome {
 }
 
 // read moves the member's read mark, forward only. The person's other devices
-// hear of it, and the room unless it is larger than MaxReadTold.
+// hear of it, and the room unless it is larger than MaxReadTold, or Flag keeps it
+// to oneself.
 func (r *RoomState) read(c *Command, _ *Window) Outcome {
 	m, p := r.member(c)
 	if p != nil {
@@ -39,7 +40,7 @@ func (r *RoomState) read(c *Command, _ *Window) Outcome {
 	}
 	m.Read = c.Seq
 	to := []UserID{c.By}
-	if len(r.Room.Members) <= MaxReadTold {
+	if len(r.Room.Members) <= MaxReadTold && !c.Flag {
 		to = r.Room.UserIDs()
 	}
 	return Outcome{

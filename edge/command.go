@@ -15,7 +15,9 @@ func (e *Edge) command(op chat.CommandOp, who auth.Identity, room chat.RoomID) (
 	if err != nil {
 		return nil, err
 	}
-	return &chat.Command{ID: id, At: chat.MillisOf(e.Now()), Op: op, Room: room, By: who.User, Device: who.Device}, nil
+	c := &chat.Command{ID: id, At: chat.MillisOf(e.Now()), Op: op, Room: room, By: who.User, Device: who.Device}
+	c.Flag = op == chat.OpRead && e.bar(room, who.User) != nil // to oneself only
+	return c, nil
 }
 
 // run commits a command that begin has begun, and answers with its result.

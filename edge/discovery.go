@@ -56,6 +56,12 @@ var publishedLimits = map[string]int64{
 	"rooms":              chat.MaxRoomsPerUser,
 	"read_told_members":  chat.MaxReadTold,
 	"mentions":           chat.MaxMentions,
+
+	"contacts":                  chat.MaxContacts,
+	"contact_requests":          chat.MaxOutgoing,
+	"contact_requests_incoming": chat.MaxIncoming,
+	"contact_again_seconds":     int64(chat.AskAgain / time.Second),
+	"blocks":                    chat.MaxBlocks,
 }
 
 func (e *Edge) serverInfo(context.Context, *struct{}) (*reply[wire.Server], error) {
@@ -64,7 +70,7 @@ func (e *Edge) serverInfo(context.Context, *struct{}) (*reply[wire.Server], erro
 	return &reply[wire.Server]{wire.Server{
 		Name: "natter", Version: e.Version, Limits: limits,
 		Auth:     []string{"password"},
-		Features: []string{"direct", "group", "reactions", "edit", "mentions", "drafts", "history", "typing", "presence", "websocket", "long_polling", "sse"},
+		Features: []string{"direct", "group", "reactions", "edit", "mentions", "drafts", "history", "typing", "presence", "contacts", "blocks", "websocket", "long_polling", "sse"},
 	}}, nil
 }
 

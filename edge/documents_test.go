@@ -69,7 +69,7 @@ func TestTheAsyncAPIDocument(t *testing.T) {
 		}
 	}
 	for _, v := range []any{
-		wire.User{}, wire.Member{}, wire.Room{}, wire.System{}, wire.Reaction{}, wire.Message{}, wire.Event{}, wire.Placed{}, wire.Node{}, wire.Problem{}, wire.Draft{},
+		wire.User{}, wire.Contact{}, wire.Member{}, wire.Room{}, wire.System{}, wire.Reaction{}, wire.Message{}, wire.Event{}, wire.Placed{}, wire.Node{}, wire.Problem{}, wire.Draft{},
 	} {
 		typ := reflect.TypeOf(v)
 		same(t, typ.Name(), doc.Components.Schemas[typ.Name()], typ)
@@ -154,7 +154,7 @@ func TestTheOpenAPIDocument(t *testing.T) {
 	if got := doc.Paths["/v1/sync"]["get"].Responses["200"].Content["application/json"].Schema.Ref; got != "#/components/schemas/SyncAnswer" {
 		t.Errorf("sync answers %q", got)
 	}
-	for _, v := range []any{wire.Message{}, wire.Room{}, wire.RoomEntry{}, wire.Me{}, wire.Problem{}, wire.PostMessage{}, wire.CreateRoom{}, wire.ChangeRoom{}, wire.PutDraft{}, wire.Draft{}} {
+	for _, v := range []any{wire.Message{}, wire.Room{}, wire.RoomEntry{}, wire.Me{}, wire.Contact{}, wire.Block{}, wire.Problem{}, wire.PostMessage{}, wire.CreateRoom{}, wire.ChangeRoom{}, wire.PutDraft{}, wire.Draft{}} {
 		typ := reflect.TypeOf(v)
 		s, ok := doc.Components.Schemas[typ.Name()]
 		if !ok {
@@ -185,6 +185,13 @@ func TestServerInfo(t *testing.T) {
 	h.call("GET", "/v1/server", nil).status(200).into(&s)
 	if s.Limits["text_chars"] != chat.MaxTextRunes || s.Limits["frame_bytes"] != 65536 || s.Version != "test" || s.Limits["mentions"] != chat.MaxMentions || s.Limits["edit_window_ms"] != 0 || len(s.Auth) != 1 {
 		t.Errorf("server %+v", s)
+	}
+	for name, want := range map[string]int64{
+		"contacts": 1000, "contact_requests": 200, "contact_requests_incoming": 1000, "contact_again_seconds": 86400, "blocks": 1000,
+	} {
+		if s.Limits[name] != want {
+			t.Errorf("the limit %s is %d", name, s.Limits[name])
+		}
 	}
 	h.call("GET", "/healthz", nil).status(200)
 	h.call("GET", "/v1/nodes?region=eu", nil).status(200)

@@ -82,6 +82,10 @@ func New(o Options) (*Edge, error) {
 	e.server.CloseOnShutdown = true
 	e.server.KeepHijackedConns = true // sockets are the hub's: they close when their sessions end
 	o.Auth.OnRevoked(e.onRevoked)
+	o.Contacts.OnChange(e.onContacts)
+	if err := e.roster.open(); err != nil {
+		return nil, err
+	}
 	return e, nil
 }
 

@@ -49,11 +49,10 @@ func (c *encoder) encode(viewer chat.UserID, ev *chat.Event) (json []byte, wait 
 		}
 		room := c.e.wireRoom(viewer, ev.Snapshot)
 		return wire.Marshal(&wire.Event{Type: ev.Type, Room: &room}), false
-	case chat.EventProfile:
-		user := c.e.user(ev.User)
-		return wire.Marshal(&wire.Event{Type: ev.Type, User: &user}), false
-	case chat.EventSettings:
-		return nil, true
+	case chat.EventContact, chat.EventBlock:
+		return c.pair(viewer, ev)
+	case chat.EventProfile, chat.EventSettings:
+		return nil, true // changed on another node, it may not be in this one's memory yet
 	}
 	return wire.Marshal(&wire.Event{
 		Type: ev.Type, RoomID: ev.Room, UserID: ev.User, Seq: ev.Seq,
@@ -68,6 +67,17 @@ func (c *encoder) encodeSlow(ctx context.Context, viewer chat.UserID, ev *chat.E
 	if !wait {
 		return json, nil
 	}
+	if ev.Pair != nil {
+		return c.pairSlow(ctx, viewer, ev)
+	}
+	if ev.Type == chat.EventProfile {
+		u, ok, err := c.e.Auth.Current(ctx, ev.User)
+		if err != nil || !ok {
+			return nil, err
+		}
+		user := wireUser(u)
+		return wire.Marshal(&wire.Event{Type: ev.Type, User: &user}), nil
+	}
 	p, err := c.e.Auth.Profile(ctx, viewer)
 	if chat.KindOf(err) == chat.KindNotFound {
 		return nil, nil
@@ -75,7 +85,6 @@ func (c *encoder) encodeSlow(ctx context.Context, viewer chat.UserID, ev *chat.E
 	if err != nil {
 		return nil, err
 	}
-	c.e.roster.setVisibility(viewer, p.Visibility)
 	return wire.Marshal(&wire.Event{
 		Type: ev.Type, Settings: p.Settings, Locale: p.Locale, TimeZone: p.TimeZone, PresenceVisibility: p.Visibility,
 	}), nil

@@ -83,8 +83,11 @@ func (s *session) lookLocked() {
 func (s *session) catchUp() {
 	at, stale := s.placeNow(), 0
 	for s.readOn(&at) {
-		if !s.synced && !s.putAll(item{frame: wire.Encode(&wire.Synced{Cursor: at.String(s.who.User)})}) {
-			return
+		if !s.synced {
+			if !s.putAll(item{frame: wire.Encode(&wire.Synced{Cursor: at.String(s.who.User)})}) {
+				return
+			}
+			s.e.roster.greet(s)
 		}
 		s.synced = true
 		s.mu.Lock()

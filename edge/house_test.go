@@ -19,6 +19,7 @@ import (
 
 	"natter/auth"
 	"natter/chat"
+	"natter/contacts"
 	"natter/internal/memory"
 	"natter/wire"
 )
@@ -36,17 +37,20 @@ const patience = 10 * time.Second
 
 // house is an edge on a real port over the seams in memory.
 type house struct {
-	t       *testing.T
-	edge    *Edge
-	addr    string
-	log     *memory.Log
-	history *memory.History
-	queues  *memory.Queues
-	news    *memory.News
-	auth    *auth.Service
-	logged  *logged
-	ahead   atomic.Int64 // nanoseconds the house's clock is ahead
-	http    *http.Client
+	t        testing.TB
+	edge     *Edge
+	addr     string
+	log      *memory.Log
+	history  *memory.History
+	queues   *memory.Queues
+	news     *memory.News
+	auth     *auth.Service
+	contacts *contacts.Service
+	records  *memory.Records // auth's
+	pairs    *memory.Records // contacts'
+	logged   *logged
+	ahead    atomic.Int64 // nanoseconds the house's clock is ahead
+	http     *http.Client
 }
 
 // logged is what the house has logged.
@@ -72,10 +76,10 @@ type syncLog struct{ chat.Log }
 
 func (h *house) now() time.Time { return time.Now().Add(time.Duration(h.ahead.Load())) }
 
-func open(t *testing.T, change ...func(*Options)) *house {
+func open(t testing.TB, change ...func(*Options)) *house {
 	t.Helper()
 	h := &house{
-		t: t, history: memory.NewHistory(), queues: memory.NewQueues(), news: memory.NewNews(), logged: &logged{},
+		t: t, history: memory.NewHistory(), queues: memory.NewQueues(), news: memory.NewNews(), records: memory.NewRecords(), pairs: memory.NewRecords(), logged: &logged{},
 		http: &http.Client{Transport: &http.Transport{}, Timeout: patience},
 	}
 	h.log = memory.NewLog(h.history, h.queues)
@@ -84,10 +88,12 @@ func open(t *testing.T, change ...func(*Options)) *house {
 	newID := func() (chat.MessageID, error) { return chat.MessageID(last.Add(1)), nil }
 	logger := slog.New(slog.NewTextHandler(h.logged, nil))
 	var err error
-	h.auth, err = auth.Open(t.Context(), auth.Options{Records: memory.NewRecords(), NewID: newID, Now: h.now, Log: logger})
+	h.auth, err = auth.Open(t.Context(), auth.Options{Records: h.records, NewID: newID, Now: h.now, Log: logger})
+	h.must(err)
+	h.contacts, err = contacts.Open(t.Context(), contacts.Options{Records: h.pairs, Now: h.now, Log: logger})
 	h.must(err)
 	o := Options{
-		Log: h.log, History: h.history, Drafts: h.history, Queues: h.queues, News: h.news, Cursors: memory.NewCursors(), Auth: h.auth,
+		Log: h.log, History: h.history, Drafts: h.history, Queues: h.queues, News: h.news, Cursors: memory.NewCursors(), Auth: h.auth, Contacts: h.contacts,
 		NewID: newID, Now: h.now, NodeID: "n1", Version: "test", Logger: logger, linger: 50 * time.Millisecond,
 		PortableSockets: strings.HasPrefix(t.Name(), "TestPortableSockets/"),
 	}
@@ -113,6 +119,7 @@ func open(t *testing.T, change ...func(*Options)) *house {
 		}
 		h.log.Close()
 		h.auth.Close()
+		h.contacts.Close()
 		if t.Failed() {
 			t.Logf("logged:\n%s", h.logged)
 		}
@@ -160,7 +167,7 @@ type obj = map[string]any
 
 // answer is one HTTP answer, read.
 type answer struct {
-	t *testing.T
+	t testing.TB
 	*http.Response
 	body []byte
 	what string
@@ -285,7 +292,7 @@ func uuidAt(at time.Time) chat.ClientID {
 
 // socket is a client's end of a WebSocket.
 type socket struct {
-	t  *testing.T
+	t  testing.TB
 	ws *websocket.Conn
 	// events are those that came in an events frame and weren't asked for yet.
 	waiting []wire.Frame

@@ -74,6 +74,13 @@ func (h *hub) leave(s *session) {
 	h.of[s.who.User] = of
 }
 
+// sessionsOf is the sessions of a person on this node.
+func (h *hub) sessionsOf(u chat.UserID) []*session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.of[u])
+}
+
 // revoke closes the sessions of a device.
 func (h *hub) revoke(u chat.UserID, d chat.DeviceID) {
 	h.mu.Lock()

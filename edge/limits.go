@@ -21,8 +21,9 @@ const (
 	RateWrite   Rate = "write"
 	RateSend    Rate = "send"
 	RateTyping  Rate = "typing"
-	RateDraft   Rate = "draft"  // of one room, by person; beside the rate of reading
-	RateSocket  Rate = "socket" // connecting, by address: after a restart all of a house come at once
+	RateDraft   Rate = "draft"   // of one room, by person; beside the rate of reading
+	RateContact Rate = "contact" // asking somebody anew; an answer is a write
+	RateSocket  Rate = "socket"  // connecting, by address: after a restart all of a house come at once
 )
 
 // rates are events a second and how many at once.
@@ -36,6 +37,7 @@ var rates = map[Rate]struct {
 	RateSend:    {20, 60},
 	RateTyping:  {2, 4},
 	RateDraft:   {2, 20},
+	RateContact: {1.0 / 30, 30},
 	RateSocket:  {100, 1000},
 }
 

@@ -16,7 +16,8 @@ func (e *Edge) roomMembers(ctx context.Context, in *RoomPath) (*reply[wire.Membe
 	if err != nil {
 		return nil, err
 	}
-	return &reply[wire.Members]{wire.Members{Members: e.wireMembers(room.Members)}}, nil
+	members := e.untold(caller(ctx).User, id, e.wireMembers(room.Members))
+	return &reply[wire.Members]{wire.Members{Members: members}}, nil
 }
 
 type MemberPath struct {
@@ -55,7 +56,7 @@ func (e *Edge) addMember(ctx context.Context, in *addMemberInput) (*none, error)
 	if _, _, _, err := e.roomOf(ctx, who.User, id); err != nil {
 		return nil, err // a stranger doesn't learn who exists either
 	}
-	if _, err := e.person("user_id", in.UserID); err != nil {
+	if _, err := e.person(ctx, "user_id", in.UserID); err != nil {
 		return nil, err
 	}
 	if err := e.roomForMore(ctx, user); err != nil {

@@ -116,11 +116,17 @@ func (e *Edge) postMessage(ctx context.Context, in *postMessageInput) (*made[wir
 	if err != nil {
 		return nil, err
 	}
-	if old {
+	stopped := e.stopped(c)
+	if old || stopped {
 		if first, err := e.first(ctx, c); err != nil {
 			return nil, err
 		} else if first != nil {
 			return created(wireMessage(c.Room, first), true), nil
+		}
+	}
+	if stopped {
+		if err := e.stop(ctx, c); err != nil {
+			return nil, err
 		}
 	}
 	result, err := e.Log.Append(ctx, c)
@@ -180,12 +186,8 @@ func (e *Edge) editMessage(ctx context.Context, in *editInput) (*reply[wire.Mess
 	if err := chat.CheckText("text", in.Body.Value.Text); err != nil {
 		return nil, err
 	}
-	c, err := e.command(chat.OpEdit, caller(ctx), room)
-	if err == nil {
-		c.Seq = seq
-		e.edited(c, in.Body.Value.Text)
-	}
-	if _, err := e.run(ctx, c, err); err != nil {
+	edit := func(c *chat.Command) { e.edited(c, in.Body.Value.Text) }
+	if err := e.onMessage(ctx, chat.OpEdit, room, seq, edit); err != nil {
 		return nil, err
 	}
 	m, err := e.ownMessage(ctx, caller(ctx), room, seq)
@@ -200,7 +202,7 @@ func (e *Edge) deleteMessage(ctx context.Context, in *MessagePath) (*none, error
 	if err != nil {
 		return nil, err
 	}
-	return nil, e.onMessage(ctx, chat.OpDelete, room, seq, "")
+	return nil, e.onMessage(ctx, chat.OpDelete, room, seq, nil)
 }
 
 type reactionInput struct {
@@ -235,13 +237,19 @@ func (e *Edge) onReaction(ctx context.Context, op chat.CommandOp, in *reactionIn
 	if err != nil {
 		return err
 	}
-	return e.onMessage(ctx, op, room, seq, emoji)
+	return e.onMessage(ctx, op, room, seq, func(c *chat.Command) { c.Emoji = emoji })
 }
 
-func (e *Edge) onMessage(ctx context.Context, op chat.CommandOp, room chat.RoomID, seq chat.Seq, emoji string) error {
+func (e *Edge) onMessage(ctx context.Context, op chat.CommandOp, room chat.RoomID, seq chat.Seq, more func(*chat.Command)) error {
 	c, err := e.command(op, caller(ctx), room)
 	if err == nil {
-		c.Seq, c.Emoji = seq, emoji
+		c.Seq = seq
+		if more != nil {
+			more(c)
+		}
+		if e.stopped(c) {
+			err = e.stop(ctx, c)
+		}
 	}
 	_, err = e.run(ctx, c, err)
 	return err
@@ -261,5 +269,5 @@ func (e *Edge) read(ctx context.Context, in *readInput) (*none, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, e.onMessage(ctx, chat.OpRead, room, seq, "")
+	return nil, e.onMessage(ctx, chat.OpRead, room, seq, nil)
 }

@@ -70,6 +70,9 @@ func (s *session) onAck(f *wire.Ack, _ string) error {
 	}
 	s.mu.Unlock()
 	for d, seq := range newest {
+		if s.e.bar(d.room, s.who.User) != nil {
+			continue
+		}
 		s.publish([]chat.UserID{d.to}, &wire.Delivered{RoomID: d.room, UserID: s.who.User, Seq: seq})
 	}
 	return nil

@@ -62,10 +62,10 @@ func (s *session) hello(f *wire.Hello, ref string) error {
 	}
 	s.greeted, s.cookie = true, ""
 	s.put(wire.Encode(&wire.Welcome{
-		Ref: ref, User: s.e.user(who.User), DeviceID: who.Device, Node: s.e.NodeID, Cursor: s.placeNow().String(who.User),
+		Ref: ref, User: wireUser(profile.User), DeviceID: who.Device, Node: s.e.NodeID, Cursor: s.placeNow().String(who.User),
 		HeartbeatMS: s.e.Heartbeat.Milliseconds(), ServerTime: wire.TimeOf(s.e.Now()),
 	}))
-	s.e.roster.enter(s, profile.Visibility)
+	s.e.roster.enter(s)
 	s.undo(func() { s.e.roster.leave(s) })
 	if f.Token != "" { // a client that refreshes in time has connected anew before that
 		s.expires = time.Now().Add(who.Expires.Add(s.e.expiryGrace).Sub(s.e.Now()))

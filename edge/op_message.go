@@ -17,11 +17,15 @@ func (s *session) onSend(f *wire.Send, ref string) error {
 		return err
 	}
 	answer := func(r chat.Result) []byte { return wire.AppendSent(nil, ref, r.ID, r.Seq, r.At) }
-	if !old {
+	stop := s.e.asking(c)
+	if !old && stop == nil {
 		return s.commit(ref, c, answer, nil)
 	}
 	return s.commit(ref, c, answer, func(ctx context.Context) (bool, error) {
 		first, err := s.e.first(ctx, c)
+		if err == nil && first == nil && stop != nil {
+			return stop(ctx)
+		}
 		if first == nil {
 			return false, err
 		}
@@ -78,5 +82,5 @@ func (s *session) amend(op chat.CommandOp, room string, seq uint64, ref string, 
 	if more != nil {
 		more(c)
 	}
-	return s.commit(ref, c, func(chat.Result) []byte { return wire.Encode(&wire.OK{Ref: ref}) }, nil)
+	return s.commit(ref, c, func(chat.Result) []byte { return wire.Encode(&wire.OK{Ref: ref}) }, s.e.asking(c))
 }

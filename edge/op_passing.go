@@ -25,6 +25,9 @@ func (s *session) onTyping(f *wire.Typing, ref string) error {
 		if err == nil && !slices.Contains(members, s.who.User) {
 			err = noRoom()
 		}
+		if err == nil {
+			err = s.e.bar(room, s.who.User)
+		}
 		if err != nil {
 			s.refuse(ref, err)
 			return
@@ -60,7 +63,7 @@ func (s *session) onWatch(f *wire.Watch, ref string) error {
 			s.refuse(ref, err)
 			return
 		}
-		now := s.e.roster.watch(s, people)
+		now := s.e.roster.watch(s.life, s, people)
 		s.put(wire.Encode(&wire.OK{Ref: ref}))
 		for _, p := range now {
 			s.pass(presenceFrame(p))

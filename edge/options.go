@@ -13,11 +13,12 @@ import (
 
 	"natter/auth"
 	"natter/chat"
+	"natter/contacts"
 	"natter/wire"
 )
 
-// Options are what an Edge needs. Log, History, Drafts, Queues, News, Auth and
-// NewID must be set.
+// Options are what an Edge needs. Log, History, Drafts, Queues, News, Auth, Contacts
+// and NewID must be set.
 type Options struct {
 	Log     chat.Log // a chat.AsyncLog is used as one
 	History chat.History
@@ -27,7 +28,16 @@ type Options struct {
 	// Cursors keep each device's acked place, for a hello that brings none; nil:
 	// such a hello starts at now.
 	Cursors chat.Cursors
+	// Roster tells of the people on the other nodes; nil: there are none.
+	Roster chat.Roster
+	// Seen keeps when people were last here; nil: only while the node runs.
+	Seen chat.Seen
+	// Friends are those whose presence is pushed to u, and u's to them, as far as
+	// it is visible; nil: Contacts' friends. It answers from memory and is called often.
+	Friends func(u chat.UserID) []chat.UserID
 	Auth    *auth.Service
+	// Contacts are friends and blocks.
+	Contacts *contacts.Service
 	// NewID makes a Snowflake; KindUnavailable while the node may not.
 	NewID func() (chat.MessageID, error)
 	Now   func() time.Time // default time.Now
@@ -69,7 +79,7 @@ type Options struct {
 const (
 	helloWithin    = 10 * time.Second // from the upgrade to hello: else 4500
 	writeWithin    = 10 * time.Second // a write that takes longer: 4001
-	linger         = 10 * time.Second // from the last socket to offline
+	linger         = 10 * time.Second // from the last socket on any node to offline
 	expiryGrace    = 30 * time.Second // from an access token's end to 4500
 	callWithin     = 20 * time.Second // an HTTP call, its waiting for the log included
 	outboxBytes    = 256 << 10        // of waiting frames, see outbox
@@ -90,8 +100,11 @@ const (
 
 func (o *Options) fill() error {
 	switch {
-	case o.Log == nil, o.History == nil, o.Drafts == nil, o.Queues == nil, o.News == nil, o.Auth == nil, o.NewID == nil:
-		panic("edge: Options.Log, History, Drafts, Queues, News, Auth and NewID must be set")
+	case o.Log == nil, o.History == nil, o.Drafts == nil, o.Queues == nil, o.News == nil, o.Auth == nil, o.Contacts == nil, o.NewID == nil:
+		panic("edge: Options.Log, History, Drafts, Queues, News, Auth, Contacts and NewID must be set")
+	}
+	if o.Friends == nil {
+		o.Friends = o.Contacts.Friends
 	}
 	if o.Now == nil {
 		o.Now = time.Now

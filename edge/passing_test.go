@@ -16,7 +16,7 @@ func presenceOf(u chat.UserID, status wire.Status) func(*wire.PresenceFrame) boo
 func TestPresence(t *testing.T) {
 	h := open(t)
 	mina, joon, eve := h.person("mina"), h.person("joon"), h.person("eve")
-	mina.direct(joon)
+	mina.befriend(joon)
 	watching, spying := joon.connect(), eve.connect()
 	watch := &wire.Watch{Ref: "w", UserIDs: []string{string(mina.User.ID), "u404"}}
 	for _, s := range []*socket{watching, spying} {
@@ -81,14 +81,18 @@ func TestPresence(t *testing.T) {
 	}
 	mina.call("PATCH", "/v1/me", obj{"presence_visibility": "friends"}).status(200)
 	if look(bora) != wire.Offline || look(joon) != wire.Online {
-		t.Error("friends are those one talks with")
+		t.Error("friends are whom one is a friend of, and not all one shares a room with")
 	}
 	// Watching is replaced, not added to.
-	watching.send(&wire.Watch{Ref: "none", UserIDs: []string{}})
-	until(watching, func(f *wire.OK) bool { return f.Ref == "none" })
+	mina.call("PATCH", "/v1/me", obj{"presence_visibility": "everyone"}).status(200)
+	mate := bora.connect()
+	mate.send(&wire.Watch{Ref: "w", UserIDs: []string{string(mina.User.ID)}})
+	until(mate, presenceOf(mina.User.ID, wire.Online))
+	mate.send(&wire.Watch{Ref: "none", UserIDs: []string{}})
+	until(mate, func(f *wire.OK) bool { return f.Ref == "none" })
 	laptop.send(&wire.SetStatus{Ref: "s", Status: wire.Away})
 	until(laptop, func(f *wire.OK) bool { return f.Ref == "s" })
-	watching.quiet()
+	mate.quiet()
 	spying.quiet()
 }
 

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"slices"
 
 	"natter/auth"
 	"natter/chat"
@@ -31,7 +32,6 @@ func (e *Edge) changeMe(ctx context.Context, in *bare[wire.ChangeMe]) (*meReply,
 	if err != nil {
 		return nil, err
 	}
-	e.roster.setVisibility(who.User, p.Visibility)
 	if b.Name != nil || b.About != nil || b.AvatarID != nil {
 		e.tell(ctx, who, chat.Event{Type: chat.EventProfile, User: who.User}, e.acquainted(ctx, who.User)...)
 	}
@@ -45,9 +45,10 @@ func (e *Edge) changeMe(ctx context.Context, in *bare[wire.ChangeMe]) (*meReply,
 // see it when they next read it.
 const maxAcquainted = 200
 
-// acquainted are u and those u shares a direct room with.
+// acquainted are u, u's friends, and those u shares a direct room with.
 func (e *Edge) acquainted(ctx context.Context, u chat.UserID) []chat.UserID {
-	all := []chat.UserID{u}
+	all := append([]chat.UserID{u}, e.Contacts.Friends(u)...)
+	all = all[:min(len(all), maxAcquainted)]
 	rooms, err := e.myRooms(ctx, u)
 	if err != nil {
 		return all
@@ -57,7 +58,7 @@ func (e *Edge) acquainted(ctx context.Context, u chat.UserID) []chat.UserID {
 			continue
 		}
 		for _, m := range r.room.Members {
-			if m.User != u {
+			if !slices.Contains(all, m.User) {
 				all = append(all, m.User)
 			}
 		}
@@ -93,12 +94,15 @@ type userInput struct {
 	UserID string `path:"user_id"`
 }
 
-func (e *Edge) oneUser(_ context.Context, in *userInput) (*reply[wire.User], error) {
+func (e *Edge) oneUser(ctx context.Context, in *userInput) (*reply[wire.User], error) {
 	id, err := chat.ParseID[chat.UserID]("user_id", in.UserID)
 	if err != nil {
 		return nil, err
 	}
-	u, ok := e.Auth.User(id)
+	u, ok, err := e.Auth.Lookup(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	if !ok {
 		return nil, chat.NotFound("user")
 	}

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,11 +29,11 @@ func (e *Edge) presence(ctx context.Context, in *presenceInput) (*reply[wire.Pre
 	if err != nil {
 		return nil, err
 	}
-	return &reply[wire.Presences]{wire.Presences{Presence: e.roster.look(people)}}, nil
+	return &reply[wire.Presences]{wire.Presences{Presence: e.roster.look(ctx, people)}}, nil
 }
 
-// view finds out how near viewer is to each of users: whether they talk
-// directly, or share a room.
+// view finds out how near viewer is to each of users: whether they are friends, or
+// share a room. Between whom a block is, they are strangers.
 func (e *Edge) view(ctx context.Context, viewer chat.UserID, users []chat.UserID) ([]viewed, error) {
 	people := make([]viewed, len(users))
 	if len(users) == 0 {
@@ -42,14 +43,25 @@ func (e *Edge) view(ctx context.Context, viewer chat.UserID, users []chat.UserID
 	if err != nil {
 		return nil, err
 	}
+	var friends []chat.UserID
+	if e.Friends != nil {
+		friends = e.Friends(viewer)
+	}
 	return people, parallel(len(users), func(i int) error {
 		u := users[i]
 		people[i] = viewed{user: u}
-		switch _, exists := e.Auth.User(u); {
+		_, exists, err := e.Auth.Lookup(ctx, u)
+		if err != nil {
+			return err
+		}
+		switch {
 		case u == viewer:
 			people[i].as = oneself
-		case rooms[chat.DirectRoomID(viewer, u)]:
+		case e.strangers(viewer, u):
+		case slices.Contains(friends, u):
 			people[i].as = friend
+		case rooms[chat.DirectRoomID(viewer, u)]:
+			people[i].as = roomMate
 		case exists && len(rooms) > 0:
 			theirs, err := e.roomsOf(ctx, u)
 			if err != nil {

@@ -247,7 +247,7 @@ func TestAddressesAreKnown(t *testing.T) {
 	for _, c := range []refusal{
 		{"unknown path", "GET", "/v1/nothing", nil, nil, 404, chat.KindNotFound, ""},
 		{"unknown path below", "POST", "/v1/me/x", nil, nil, 404, chat.KindNotFound, ""},
-		{"later issue", "GET", "/v1/contacts", nil, nil, 404, chat.KindNotFound, ""},
+		{"later issue", "GET", "/v1/attachments", nil, nil, 404, chat.KindNotFound, ""},
 		{"trailing slash", "GET", "/v1/me/", nil, nil, 404, chat.KindNotFound, ""},
 		{"other case", "GET", "/V1/me", nil, nil, 404, chat.KindNotFound, ""},
 		{"traversal", "GET", "/v1/rooms/..%2f..%2fme", nil, nil, 400, chat.KindInvalid, "room_id"},

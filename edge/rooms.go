@@ -37,12 +37,15 @@ func (e *Edge) createDirect(ctx context.Context, in *createRoomInput) (*made[wir
 	if b.Name != "" || b.MemberIDs != nil || b.History != "" {
 		return nil, chat.Invalid("kind", "direct has a user_id and nothing else")
 	}
-	other, err := e.person("user_id", b.UserID)
+	other, err := e.person(ctx, "user_id", b.UserID)
 	if err != nil {
 		return nil, err
 	}
 	if other == who.User {
 		return nil, chat.Invalid("user_id", "must be another person")
+	}
+	if e.strangers(who.User, other) {
+		return e.barredDirect(ctx, who, other)
 	}
 	id := chat.DirectRoomID(who.User, other)
 	if room, _, _, err := e.roomOf(ctx, who.User, id); err == nil {
@@ -72,7 +75,7 @@ func (e *Edge) createGroup(ctx context.Context, in *createRoomInput) (*made[wire
 			return nil, err
 		}
 	}
-	users, err := e.memberList(who.User, b.MemberIDs)
+	users, err := e.memberList(ctx, who.User, b.MemberIDs)
 	if err != nil {
 		return nil, err
 	}
@@ -112,12 +115,14 @@ func (e *Edge) newRoom(ctx context.Context, who auth.Identity, c *chat.Command, 
 }
 
 // person checks that a named person exists.
-func (e *Edge) person(field, id string) (chat.UserID, error) {
+func (e *Edge) person(ctx context.Context, field, id string) (chat.UserID, error) {
 	u, err := chat.ParseID[chat.UserID](field, id)
 	if err != nil {
 		return "", err
 	}
-	if _, ok := e.Auth.User(u); !ok {
+	if _, ok, err := e.Auth.Lookup(ctx, u); err != nil {
+		return "", err
+	} else if !ok {
 		p := chat.NotFound("user")
 		p.Field = field
 		return "", p
@@ -126,14 +131,14 @@ func (e *Edge) person(field, id string) (chat.UserID, error) {
 }
 
 // memberList checks the people of a new group, its maker excepted.
-func (e *Edge) memberList(maker chat.UserID, ids []string) ([]chat.UserID, error) {
+func (e *Edge) memberList(ctx context.Context, maker chat.UserID, ids []string) ([]chat.UserID, error) {
 	const field = "member_ids"
 	if len(ids)+1 > chat.MaxMembers {
 		return nil, &chat.Problem{Kind: chat.KindInvalid, Field: field, Detail: fmt.Sprintf("a room holds at most %d people", chat.MaxMembers), Limit: chat.MaxMembers}
 	}
 	users := make([]chat.UserID, 0, len(ids))
 	for _, id := range ids {
-		u, err := e.person(field, id)
+		u, err := e.person(ctx, field, id)
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -10,26 +11,31 @@ import (
 	"natter/wire"
 )
 
-// roster is who is here now, on this node: online with one session at the
-// device, away when all say so, offline once the last has been gone for the
-// linger, so that a phone changing cells makes no noise.
+// roster is who is here now: online with one session at the device on any node,
+// away when all say so, offline once the last has been gone for the linger, so
+// that a phone changing cells, or nodes, makes no noise.
+//
+//	sessions here ──┐
+//	                ├─▶ presence ─▶ linger ─▶ those who watch, and friends
+//	chat.Roster ────┘      │
+//	(the other nodes)      └─▶ chat.Seen, when the last one was here
+//
+// Each node tells its own sessions, from its own view of all.
 type roster struct {
 	e *Edge
 
-	mu       sync.Mutex
+	mu sync.Mutex
+	places
 	here     map[chat.UserID]*presence
-	seen     map[chat.UserID]lastSeen // of those who were here, bounded
+	seen     map[chat.UserID]chat.Millis // when people were last here, of some, bounded
 	watchers map[chat.UserID]map[*session]closeness
+	news     []wire.Presence // to be told, in order
+
+	telling sync.Mutex // held while telling, never with mu but inside it
+	stop    func()     // of Roster.Watch
 }
 
-// lastSeen is when a person left, and who may know.
-type lastSeen struct {
-	at         wire.Time
-	visibility string
-}
-
-// closeness is how near a viewer is to the one they look at. Whom one talks
-// with directly counts as a friend.
+// closeness is how near a viewer is to the one they look at.
 type closeness uint8
 
 const (
@@ -56,37 +62,60 @@ type viewed struct {
 	as   closeness
 }
 
-// presence is one person's, while they are here or linger.
+// presence is one person's, while they are here or linger, on any node.
 type presence struct {
-	sessions   []attendance // few
-	visibility string
-	told       wire.Status // what watchers were told last
-	lingering  *time.Timer
+	sessions  []attendance // on this node; few
+	places    []place      // on the others; few
+	lingering *time.Timer  // nil: they are here, or there is nothing to linger for
+	left      chat.Millis  // when the last one went, while they linger
+	was       chat.Standing
+	note      bool // this node keeps when they were last here
 }
 
 // attendance is how one of a person's sessions says they are.
 type attendance struct {
-	session *session
-	status  wire.Status
+	session  *session
+	standing chat.Standing
 }
 
-// maxSeen bounds last-seen times; at the bound an arbitrary one goes.
+// view is how a person looks from outside.
+type view = chat.Standing
+
+// maxSeen bounds last-seen times in memory; at the bound an arbitrary one goes,
+// and is read again when it is asked for.
 const maxSeen = 20_000
 
 func newRoster(e *Edge) *roster {
-	return &roster{e: e, here: map[chat.UserID]*presence{}, seen: map[chat.UserID]lastSeen{}, watchers: map[chat.UserID]map[*session]closeness{}}
+	return &roster{e: e, places: newPlaces(), here: map[chat.UserID]*presence{}, seen: map[chat.UserID]chat.Millis{},
+		watchers: map[chat.UserID]map[*session]closeness{}}
 }
 
-func (p *presence) status() wire.Status {
-	if len(p.sessions) == 0 {
-		return p.told // lingers as it was
+// open begins to hear of the other nodes.
+func (r *roster) open() error {
+	r.e.Auth.OnVisibility(r.visibility)
+	if r.e.Roster == nil {
+		return nil
 	}
+	stop, err := r.e.Roster.Watch(r.changed)
+	r.stop = stop
+	return err
+}
+
+// standing is the best of all of p's devices, wherever they are.
+func (r *roster) standing(p *presence) chat.Standing {
+	best := r.elsewhere(p)
 	for _, one := range p.sessions {
-		if one.status == wire.Online {
-			return wire.Online
-		}
+		best = max(best, one.standing)
 	}
-	return wire.Away
+	return best
+}
+
+// viewLocked is how p looks: who lingers is still as they were.
+func (r *roster) viewLocked(p *presence) view {
+	if now := r.standing(p); now != chat.Gone || p.lingering == nil {
+		return now
+	}
+	return p.was
 }
 
 // of is the place of a session in p.sessions, -1 if it isn't there.
@@ -94,212 +123,152 @@ func (p *presence) of(s *session) int {
 	return slices.IndexFunc(p.sessions, func(one attendance) bool { return one.session == s })
 }
 
-// enter makes s one of its person's sessions.
-func (r *roster) enter(s *session, visibility string) {
-	u := s.who.User
-	r.mu.Lock()
+// device is how a device of p's is on this node.
+func (p *presence) device(d chat.DeviceID) chat.Standing {
+	best := chat.Gone
+	for _, one := range p.sessions {
+		if one.session.who.Device == d {
+			best = max(best, one.standing)
+		}
+	}
+	return best
+}
+
+// alterLocked changes a person, and leaves what follows from it to be told.
+func (r *roster) alterLocked(u chat.UserID, change func(*presence)) {
 	p := r.here[u]
 	if p == nil {
-		p = &presence{told: wire.Offline}
-		r.here[u] = p
+		p = &presence{}
+		r.here[chat.UserID(strings.Clone(string(u)))] = p // what was told may be a piece of something longer
 	}
-	if p.lingering != nil {
+	before := r.viewLocked(p)
+	change(p)
+	r.settleLocked(u, p, before)
+}
+
+// settleLocked begins or ends the linger of one who has changed.
+func (r *roster) settleLocked(u chat.UserID, p *presence, before view) {
+	now := r.standing(p)
+	switch {
+	case now != chat.Gone && p.lingering != nil:
 		p.lingering.Stop()
-		p.lingering = nil
+		p.lingering, p.note = nil, false
+	case now == chat.Gone && p.lingering == nil && before != chat.Gone:
+		p.was, p.left = before, chat.MillisOf(r.e.Now())
+		p.lingering = time.AfterFunc(r.e.linger, func() { r.gone(u, p) })
 	}
-	p.visibility = visibility
-	p.sessions = append(p.sessions, attendance{s, wire.Online})
-	tell := r.changedLocked(u, p)
+	if after := r.viewLocked(p); after != before {
+		r.newsLocked(u, after)
+	}
+	r.dropLocked(u, p)
+}
+
+// dropLocked forgets who isn't here in any way.
+func (r *roster) dropLocked(u chat.UserID, p *presence) {
+	if len(p.sessions) == 0 && len(p.places) == 0 && p.lingering == nil && r.here[u] == p {
+		delete(r.here, u)
+	}
+}
+
+// alterSession changes one of a person's sessions, and has the other nodes told
+// if that changes how its device is.
+func (r *roster) alterSession(s *session, change func(*presence)) {
+	u, d := s.who.User, s.who.Device
+	r.mu.Lock()
+	r.alterLocked(u, func(p *presence) {
+		before := p.device(d)
+		change(p)
+		if after := p.device(d); after != before && r.e.Roster != nil {
+			r.e.Roster.Set(u, d, after) // under the lock, so that the last one told is the last one meant
+		}
+	})
 	r.mu.Unlock()
-	tell()
+	r.tell()
+}
+
+// enter makes s one of its person's sessions.
+func (r *roster) enter(s *session) {
+	r.alterSession(s, func(p *presence) {
+		p.sessions = append(p.sessions, attendance{s, chat.Here})
+	})
+	r.keep(s.who.User, chat.MillisOf(r.e.Now())) // should this node not live to see them go
 }
 
 // leave takes s out, and out of what it watched.
 func (r *roster) leave(s *session) {
-	u := s.who.User
 	r.mu.Lock()
 	r.unwatchLocked(s)
-	p := r.here[u]
-	if p == nil {
-		r.mu.Unlock()
-		return
-	}
-	if i := p.of(s); i >= 0 {
-		p.sessions = slices.Delete(p.sessions, i, i+1)
-	}
-	if len(p.sessions) == 0 {
-		p.lingering = time.AfterFunc(r.e.linger, func() { r.gone(u, p) })
-	}
-	tell := r.changedLocked(u, p)
 	r.mu.Unlock()
-	tell()
+	r.alterSession(s, func(p *presence) {
+		if i := p.of(s); i >= 0 {
+			p.sessions = slices.Delete(p.sessions, i, i+1)
+			p.note = len(p.sessions) == 0
+		}
+	})
+}
+
+func (r *roster) setStatus(s *session, status wire.Status) {
+	standing := chat.Here
+	if status == wire.Away {
+		standing = chat.Away
+	}
+	r.alterSession(s, func(p *presence) {
+		if i := p.of(s); i >= 0 {
+			p.sessions[i].standing = standing
+		}
+	})
 }
 
 // gone is the end of the linger.
 func (r *roster) gone(u chat.UserID, p *presence) {
 	r.mu.Lock()
-	if r.here[u] != p || len(p.sessions) > 0 {
+	if r.here[u] != p || p.lingering == nil || r.standing(p) != chat.Gone {
 		r.mu.Unlock()
 		return
 	}
-	delete(r.here, u)
+	p.lingering = nil
+	at, note := p.left, p.note
+	r.rememberLocked(u, at)
+	r.newsLocked(u, chat.Gone)
+	r.dropLocked(u, p)
+	r.mu.Unlock()
+	if note {
+		r.keep(u, at)
+	}
+	r.tell()
+}
+
+// keep keeps when u was last here beyond this node's life.
+func (r *roster) keep(u chat.UserID, at chat.Millis) {
+	if r.e.Seen != nil {
+		r.e.Seen.Put(u, at)
+	}
+}
+
+func (r *roster) rememberLocked(u chat.UserID, at chat.Millis) {
 	for one := range r.seen {
 		if len(r.seen) < maxSeen {
 			break
 		}
 		delete(r.seen, one)
 	}
-	r.seen[u] = lastSeen{wire.TimeOf(r.e.Now()), p.visibility}
-	tell := r.newsLocked(u, p.visibility, wire.Offline)
-	r.mu.Unlock()
-	tell()
+	r.seen[u] = at
 }
 
-func (r *roster) setStatus(s *session, status wire.Status) {
-	u := s.who.User
-	r.mu.Lock()
-	p := r.here[u]
-	tell := func() {}
-	if p != nil {
-		if i := p.of(s); i >= 0 {
-			p.sessions[i].status = status
-		}
-		tell = r.changedLocked(u, p)
+// close stops what lingers, and hearing of the others. Who lingers has left.
+func (r *roster) close() {
+	if r.stop != nil {
+		r.stop()
 	}
-	r.mu.Unlock()
-	tell()
-}
-
-// setVisibility takes over who may see u, from now on. Who could and may no
-// longer is told offline, who may now how u is.
-func (r *roster) setVisibility(u chat.UserID, visibility string) {
-	r.mu.Lock()
-	if last, ok := r.seen[u]; ok {
-		r.seen[u] = lastSeen{last.at, visibility}
-	}
-	p := r.here[u]
-	if p == nil || p.visibility == visibility {
-		r.mu.Unlock()
-		return
-	}
-	var lost, won []*session
-	for s, as := range r.watchers[u] {
-		switch before, now := as.sees(p.visibility), as.sees(visibility); {
-		case before && !now:
-			lost = append(lost, s)
-		case !before && now:
-			won = append(won, s)
-		}
-	}
-	p.visibility = visibility
-	status := p.status()
-	r.mu.Unlock()
-	pass(lost, wire.Presence{UserID: u, Status: wire.Offline})
-	pass(won, wire.Presence{UserID: u, Status: status})
-}
-
-func pass(to []*session, p wire.Presence) {
-	if len(to) == 0 {
-		return
-	}
-	frame := presenceFrame(p)
-	for _, s := range to {
-		s.pass(frame)
-	}
-}
-
-// changedLocked returns what tells u's watchers if their status is another now.
-func (r *roster) changedLocked(u chat.UserID, p *presence) func() {
-	status := p.status()
-	if status == p.told {
-		return func() {}
-	}
-	p.told = status
-	return r.newsLocked(u, p.visibility, status)
-}
-
-// newsLocked returns what tells u's watchers, to be called without the lock.
-func (r *roster) newsLocked(u chat.UserID, visibility string, status wire.Status) func() {
-	var watchers []*session
-	for s, as := range r.watchers[u] {
-		if as.sees(visibility) {
-			watchers = append(watchers, s)
-		}
-	}
-	news := wire.Presence{UserID: u, Status: status}
-	if status == wire.Offline {
-		news.LastSeen = r.seen[u].at
-	}
-	return func() { pass(watchers, news) }
-}
-
-// watch replaces what s watches and returns how those people are now.
-func (r *roster) watch(s *session, people []viewed) []wire.Presence {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.unwatchLocked(s)
-	if p := r.here[s.who.User]; p == nil || p.of(s) < 0 {
-		return nil // it has left meanwhile
-	}
-	now := make([]wire.Presence, 0, len(people))
-	for _, v := range people {
-		if v.as == stranger {
+	for u, p := range r.here {
+		if p.lingering == nil {
 			continue
 		}
-		if r.watchers[v.user] == nil {
-			r.watchers[v.user] = map[*session]closeness{}
-		}
-		r.watchers[v.user][s] = v.as
-		s.watched = append(s.watched, v.user)
-		now = append(now, r.lookLocked(v))
-	}
-	return now
-}
-
-func (r *roster) unwatchLocked(s *session) {
-	for _, u := range s.watched {
-		delete(r.watchers[u], s)
-		if len(r.watchers[u]) == 0 {
-			delete(r.watchers, u)
+		p.lingering.Stop()
+		if p.note {
+			r.keep(u, p.left)
 		}
 	}
-	s.watched = nil
-}
-
-// look is how the viewer sees each of people.
-func (r *roster) look(people []viewed) []wire.Presence {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	seen := make([]wire.Presence, len(people))
-	for i, v := range people {
-		seen[i] = r.lookLocked(v)
-	}
-	return seen
-}
-
-func (r *roster) lookLocked(v viewed) wire.Presence {
-	seen := wire.Presence{UserID: v.user, Status: wire.Offline}
-	if p := r.here[v.user]; p != nil {
-		if v.as.sees(p.visibility) {
-			seen.Status = p.status()
-		}
-	} else if last := r.seen[v.user]; v.as.sees(last.visibility) {
-		seen.LastSeen = last.at
-	}
-	return seen
-}
-
-// close stops what lingers.
-func (r *roster) close() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, p := range r.here {
-		if p.lingering != nil {
-			p.lingering.Stop()
-		}
-	}
-}
-
-func presenceFrame(p wire.Presence) []byte {
-	return wire.Encode(&wire.PresenceFrame{UserID: p.UserID, Status: p.Status, LastSeen: p.LastSeen})
 }

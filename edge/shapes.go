@@ -64,7 +64,7 @@ func (e *Edge) wireRoom(viewer chat.UserID, r *chat.Room) wire.Room {
 		w.Role = m.Role
 	}
 	if len(r.Members) <= chat.MemberPreview {
-		w.Members = e.wireMembers(r.Members)
+		w.Members = e.untold(viewer, r.ID, e.wireMembers(r.Members))
 	}
 	return w
 }

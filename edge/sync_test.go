@@ -250,7 +250,7 @@ func TestStream(t *testing.T) {
 
 // lines are those of a stream.
 type lines struct {
-	t *testing.T
+	t testing.TB
 	*bufio.Scanner
 	last string // the last id
 }

@@ -9,7 +9,7 @@ func (e *Edge) table() []binding {
 
 		ok, made, empty = http.StatusOK, http.StatusCreated, http.StatusNoContent
 
-		accounts, users, rooms, messages, sync, discovery = "Accounts", "Users", "Rooms", "Messages", "Sync", "Discovery"
+		accounts, users, people, rooms, messages, sync, discovery = "Accounts", "Users", "Contacts", "Rooms", "Messages", "Sync", "Discovery"
 	)
 	return []binding{
 		on(Route{post, "/v1/accounts", Anyone, RateAccount, made, "sign-up", "Make an account and its first session", accounts}, e.signUp),
@@ -24,6 +24,13 @@ func (e *Edge) table() []binding {
 		on(Route{get, "/v1/users", SignedIn, RateRead, ok, "find-users", "Find people by username or name", users}, e.users),
 		on(Route{get, "/v1/users/{user_id}", SignedIn, RateRead, ok, "get-user", "One person", users}, e.oneUser),
 		on(Route{get, "/v1/presence", SignedIn, RateRead, ok, "get-presence", "Whether people are here", users}, e.presence),
+
+		on(Route{get, "/v1/contacts", SignedIn, RateRead, ok, "list-contacts", "One's friends, and requests that wait", people}, e.contacts),
+		on(Route{put, "/v1/contacts/{user_id}", SignedIn, RateWrite, ok, "add-contact", "Ask a person to be a friend, or accept when they have asked", people}, e.addContact),
+		on(Route{del, "/v1/contacts/{user_id}", SignedIn, RateWrite, empty, "remove-contact", "Remove a friend, decline a request, or take one's own back", people}, e.removeContact),
+		on(Route{get, "/v1/blocks", SignedIn, RateRead, ok, "list-blocks", "The people one has blocked", people}, e.blocks),
+		on(Route{put, "/v1/blocks/{user_id}", SignedIn, RateWrite, empty, "block", "Block a person, who isn't told", people}, e.block),
+		on(Route{del, "/v1/blocks/{user_id}", SignedIn, RateWrite, empty, "unblock", "Lift a block", people}, e.unblock),
 
 		on(Route{get, "/v1/rooms", SignedIn, RateRead, ok, "list-rooms", "One's rooms, newest activity first", rooms}, e.rooms),
 		on(Route{post, "/v1/rooms", SignedIn, RateWrite, made, "create-room", "Make a group, or find or make the direct room of two (then 200 if it was there)", rooms}, e.createRoom),

@@ -12,6 +12,9 @@
 //	finisher-p    waits for a take's acks in order, then answers and checkpoints
 //	teller-q      reads SYNC-q in order and tells who listens
 //	listener-i    hands live entries and passing news to their followers
+//	cursors, seen write what devices acknowledged and when people were here, each second
+//	keep          looks after a stream in memory: leases, places of the roster
+//	watches       of records, leases and places, one each
 //
 // In a cluster every node has a Store over the same streams. Projector-p runs where
 // LOG-p leads and teller-q where SYNC-q leads (leads.go); a claim keeps two projectors

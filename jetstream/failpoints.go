@@ -75,7 +75,8 @@ var Failpoints = []string{
 	"close.refused",  // no more commands are taken
 	"close.finished", // a partition is projected, its last checkpoint isn't kept
 	"close.kept",     // it is
-	"close.cursors",  // the cursors are written, connections still open
+	"close.cursors",  // the cursors are written
+	"close.seen",     // and when people were last here, connections still open
 
 	// A repair.
 	"repair.looked",  // what is wrong is known

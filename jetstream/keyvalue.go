@@ -30,6 +30,16 @@ type records struct {
 
 const headerDeleted = "Natter-Deleted"
 
+// errWrongRevisionAhead is the server's code, in a cluster, for a compare-and-set that
+// fails for what another writer has under way.
+const errWrongRevisionAhead = 10164
+
+// wrongRevision tells whether an error of a write is a failed compare-and-set.
+func wrongRevision(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && (api.ErrorCode == errWrongRevision || api.ErrorCode == errWrongRevisionAhead)
+}
+
 // Get implements chat.Records. It asks the leader, so it reads its own writes.
 func (r *records) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 	m, err := r.s.leaderGet(ctx, streamRecords, ask{LastFor: r.prefix + key})

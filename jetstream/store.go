@@ -78,6 +78,9 @@ type Store struct {
 	publishers []*publisher
 	followers  *followers
 	cursors    *cursors
+	seen       *seen
+	leases     *leases
+	places     *leases
 	epochs     epochs
 	events     *eventCache
 
@@ -100,6 +103,8 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	}
 	s := &Store{o: o, log: o.Log, metrics: newMetrics(o.Registry), origin: o.Node + "." + hex.EncodeToString(run[:]),
 		answers: newAnswers(), events: newEventCache()}
+	s.leases = newLeases(s, streamLeases, "lease", leasesBytes)
+	s.places = newLeases(s, streamRoster, "place", rosterBytes)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -219,6 +224,13 @@ func (s *Store) start(recovered map[int]*recovery) error {
 	}
 	s.cursors = newCursors(s, out)
 	s.goes(func() { s.cursors.run(s.ctx) })
+	if out, err = s.newPublisher("seen"); err != nil {
+		return err
+	}
+	s.seen = newSeen(s, out)
+	s.goes(func() { s.seen.run(s.ctx) })
+	s.goes(func() { s.leases.keep(s.ctx) })
+	s.goes(func() { s.places.keep(s.ctx) })
 	s.goes(s.expireAnswers)
 	return nil
 }
@@ -329,6 +341,8 @@ func (s *Store) Close(ctx context.Context) error {
 	}
 	s.cursors.finish(ctx)
 	failpoint("close.cursors")
+	s.seen.finish(ctx)
+	failpoint("close.seen")
 	s.abandon()
 	return err
 }

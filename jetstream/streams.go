@@ -19,6 +19,9 @@ func (s *Store) createStreams(ctx context.Context) error {
 		// which must exceed reachBack.
 		s.projection(jetstream.StreamConfig{Name: streamCheckpoint, Subjects: []string{"checkpoint.*"}, MaxMsgsPerSubject: checkpointsKept}),
 		s.async(jetstream.StreamConfig{Name: streamCursors, Subjects: []string{"cursor.*.*"}, MaxMsgsPerSubject: 1, MaxAge: s.o.QueueRetention}),
+		s.async(jetstream.StreamConfig{Name: streamSeen, Subjects: []string{"seen.*"}, MaxMsgsPerSubject: 1, MaxAge: s.o.QueueRetention}),
+		s.leases.config(),
+		s.places.config(),
 		{Name: streamRecords, Subjects: []string{"record.>"}, MaxMsgsPerSubject: 1, AllowRollup: true, AllowDirect: true, Duplicates: duplicateWindow},
 	}
 	for p := range s.o.Partitions {
@@ -79,7 +82,6 @@ func (s *Store) async(c jetstream.StreamConfig) jetstream.StreamConfig {
 // createStream makes one stream what it should be. In a cluster it waits, until ctx
 // ends, for as many servers as there are replicas and for the stream's leader.
 func (s *Store) createStream(ctx context.Context, c jetstream.StreamConfig) error {
-	c.Storage = jetstream.FileStorage
 	c.Replicas = s.o.Replicas
 	err := s.haveStream(ctx, c)
 	failpoint("start.stream")

@@ -1,6 +1,11 @@
 package node
 
-import "math"
+import (
+	"cmp"
+	"math"
+	"math/rand/v2"
+	"slices"
+)
 
 // entry is a node as clients find it; the edge's own type for it has the same
 // fields, and the compiler holds the two together.
@@ -11,19 +16,87 @@ type entry = struct {
 	Load   float64 `json:"load"`
 }
 
-// alone answers discovery for a node without others: itself, wherever the
-// client is. N is inferred from the option it is meant for, whose package is
-// the wire's business and not the node's.
-func alone[N interface{ ~entry }](_ func(string) []N, self func() entry) func(string) []N {
-	return func(string) []N { return []N{N(self())} }
+// found answers discovery. N is inferred from the option it is meant for, whose
+// package is the wire's business and not the node's.
+func found[N interface{ ~entry }](_ func(string) []N, nodes func(region string) []entry) func(string) []N {
+	return func(region string) []N {
+		var list []N
+		for _, one := range nodes(region) {
+			list = append(list, N(one))
+		}
+		return list
+	}
 }
 
-// entry is this node. Load is the share of its connections that are taken.
-func (n *Node) entry() entry {
-	url := n.config.PublicURL
-	if url == "" {
-		url = n.URL()
+// url is where clients reach this node.
+func (n *Node) url() string {
+	if n.config.PublicURL != "" {
+		return n.config.PublicURL
 	}
+	return n.URL()
+}
+
+// nodes is where a client near region may go, best first. It asks nobody.
+func (n *Node) nodes(region string) []entry {
+	self := n.describe()
+	self.Name = n.config.Name
+	if n.peers == nil {
+		return order([]leaseRecord{self}, region, rand.Float64)
+	}
+	// Cut off itself, a node sends its clients to those it knew, whom they may
+	// well reach.
+	cut := !n.lease.held()
+	var open []leaseRecord
+	for _, one := range n.peers.all() {
+		if one.Name != self.Name && one.Ready && !one.Draining && (one.lives || cut) {
+			open = append(open, one.leaseRecord)
+		}
+	}
+	if !self.Draining && (!cut || len(open) == 0) {
+		open = append(open, self)
+	}
+	return order(open, cmp.Or(region, n.config.Region), rand.Float64)
+}
+
+// order sorts nodes for one client: those of its region first, full ones last,
+// and otherwise at random, weighted by what each has free, so that a crowd that
+// asks at once spreads as there is room.
+//
+// The weights are those of drawing one after the other (Efraimidis and
+// Spirakis): sort by -ln(u)/weight.
+func order(nodes []leaseRecord, region string, random func() float64) []entry {
+	type drawn struct {
+		leaseRecord
+		far, full bool
+		key       float64
+	}
+	all := make([]drawn, len(nodes))
+	for i, l := range nodes {
+		free := float64(l.Capacity) * (1 - l.Load)
+		all[i] = drawn{l, l.Region != region, free < 1, -math.Log(1-random()) / max(free, 1)}
+	}
+	bit := func(b bool) int {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	slices.SortFunc(all, func(a, b drawn) int {
+		return cmp.Or(bit(a.full)-bit(b.full), bit(a.far)-bit(b.far), cmp.Compare(a.key, b.key))
+	})
+	list := make([]entry, len(all))
+	for i, l := range all {
+		list[i] = entry{ID: l.Name, URL: l.URL, Region: l.Region, Load: l.Load}
+	}
+	return list
+}
+
+// describe is what this node says of itself.
+func (n *Node) describe() leaseRecord {
 	load := float64(n.listener.open()) / float64(n.most)
-	return entry{ID: n.config.Name, URL: url, Region: n.config.Region, Load: math.Round(load*1000) / 1000}
+	return leaseRecord{
+		URL: n.url(), Region: n.config.Region, Load: math.Round(load*1000) / 1000, Capacity: n.most,
+		Ready: n.serves.Load() && n.fit() == nil, Draining: n.stopping.Load(),
+		Natter: Version, Format: dataFormat, Wire: wireVersion, Worker: n.worker(), Started: n.since,
+	}
 }

@@ -5,10 +5,10 @@
 //	Start                                    Stop
 //	  lock the data directory                  edge: no more clients, move the rest
 //	  listen (a taken port fails here)         ids: note the last one used
-//	  leave the mark "running"                 accounts
+//	  leave the mark "running"                 accounts, contacts
 //	  NATS server                              store: finish the log, checkpoint
 //	  store: make again what a crash took      NATS server
-//	  ids, accounts, edge                      everything to disk, take the mark away
+//	  ids, accounts, contacts, edge            everything to disk, take the mark away
 //	  serve                                    unlock
 //
 // # Goroutines

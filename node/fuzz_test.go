@@ -3,29 +3,7 @@ package node
 import (
 	"encoding/json"
 	"testing"
-	"time"
 )
-
-// FuzzLease: a stored lease is read as the time that was stored, or refused.
-func FuzzLease(f *testing.F) {
-	f.Add([]byte(`{"version":1,"until":1795000000123}`))
-	f.Add([]byte(`{"version":1,"until":-9223372036854775808}`))
-	f.Add([]byte(`{"version":2}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		l, err := parseLease(b)
-		if err != nil {
-			return
-		}
-		time.Until(l.Until.Time()) // any time there is
-		written, err := json.Marshal(l)
-		if err != nil {
-			t.Fatalf("%q was read and can't be written: %v", b, err)
-		}
-		if again, err := parseLease(written); err != nil || again != l {
-			t.Fatalf("%q was read as %+v and then as %+v, %v", b, l, again, err)
-		}
-	})
-}
 
 // FuzzIdentity: whatever natter.json says, it is read as something that can be
 // written again, or refused.

@@ -2,9 +2,9 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,74 +14,76 @@ import (
 	"natter/chat"
 )
 
-// The ids' lease: a time until which this worker may make ids, stored before
-// they are made. Whatever a crash or a wrong clock does, the next start waits
-// until the stored time is past, so no id is made twice.
+// The ids' lease: a worker number, and a time until which its holder may make
+// ids, stored before they are made. Whatever a crash or a wrong clock does, who
+// takes the number next makes ids from the stored time on only, so none is made
+// twice. That holds between two nodes of different clocks, too, because what is
+// compared are the times in the ids and never two clocks:
 //
-//	stored:  12:00:01.400    ids of 12:00:00.4 … 12:00:01.3 are made
-//	crash, restart, the clock says 12:00:01.2: ids of that very time were made
-//	wait until 12:00:01.400
-const (
-	leaseAhead = time.Second
-	leaseRenew = 500 * time.Millisecond // when less is left of it
-	// leaseWait is how long a start waits for the clock; one that is further
-	// behind is wrong, and waiting for it hopeless.
-	leaseWait = 30 * time.Second
+//	stored:  n2 has number 7 until 12:00:20   n2 makes ids of 12:00:00 … 12:00:19.999
+//	n3, whose clock says 12:01, takes number 7: from 12:01 until 12:01:20
+//	n2, whose clock says 12:00:10, may make ids until 12:00:20, as before; then
+//	it must store, finds that the number is n3's, and stops
+type leasing struct {
+	ahead time.Duration // how far ahead the time is stored
+	left  time.Duration // it is stored anew when no more than this is left
+	// always: it is kept ahead also while no ids are made, since the store may not
+	// answer when the next one is.
+	always bool
+}
+
+var (
+	// A node alone has its store in the process: a second is enough, and the wait
+	// after a crash is as short.
+	aloneLeasing = leasing{ahead: time.Second, left: 500 * time.Millisecond}
+	// In a cluster the store may be without a leader for 9 s: what is stored is
+	// never less than 15 s ahead.
+	clusterLeasing = leasing{ahead: 30 * time.Second, left: 20 * time.Second, always: true}
 )
 
-// worker is the number in every id; a single node is number 0.
-const worker = 0
+// leaseWait is how long a start waits for the clock; one that is further behind
+// is wrong, and waiting for it hopeless.
+const leaseWait = 30 * time.Second
 
 func init() { snowflake.Epoch = int64(chat.SnowflakeEpoch) }
-
-// lease is the stored record, JSON.
-type lease struct {
-	Version int         `json:"version"`
-	Until   chat.Millis `json:"until"`
-}
 
 // ids makes Snowflakes. Safe for concurrent use.
 type ids struct {
 	records chat.Records
-	key     string
-	make    *snowflake.Node
-	last    atomic.Int64 // Millis of the last id
-	until   atomic.Int64 // Millis before which ids may be made
+	node    string
+	alive   func(node string) bool // whose lease holds
+	log     *slog.Logger
+	leasing leasing
+	held    atomic.Pointer[number] // nil: none
 
-	mu       sync.Mutex // held while the lease is stored
-	revision uint64
+	mu   sync.Mutex // held while the lease is stored
+	over bool       // nothing is stored any more
 
 	stop context.CancelFunc
 	done chan struct{}
 }
 
-// openIDs reads the lease, waits until it is past, and takes one.
-func openIDs(ctx context.Context, records chat.Records) (*ids, error) {
-	g := &ids{records: records, key: fmt.Sprintf("worker.%d", worker), done: make(chan struct{})}
-	b, revision, err := records.Get(ctx, g.key)
-	var old lease
-	if err == nil {
-		if old, err = parseLease(b); err != nil {
-			return nil, err
-		}
-	} else if chat.KindOf(err) != chat.KindNotFound {
-		return nil, err
-	}
-	g.revision = revision
-	if wait := time.Until(old.Until.Time()); wait > leaseWait {
-		return nil, fmt.Errorf("this machine's clock is %s behind the last id that was made: set it right", wait.Round(time.Second))
-	} else if wait > 0 {
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	// Only now: it counts time from here on by the clock that doesn't jump.
-	if g.make, err = snowflake.NewNode(worker); err != nil {
-		return nil, err
-	}
-	if err := g.renew(ctx, leaseAhead); err != nil {
+// number is a worker number this node has.
+type number struct {
+	worker   int
+	make     *snowflake.Node
+	last     atomic.Int64 // Millis of the last id
+	until    atomic.Int64 // Millis before which ids may be made
+	revision uint64       // under ids.mu
+}
+
+// errNoNumber says that the node has no worker number: it was lost and none could
+// be had since.
+var errNoNumber = errors.New("the node has no worker number")
+
+// openIDs takes a worker number, and waits if the clock is behind what was made
+// before. Others' leases are respected as far as alive says that they live.
+func openIDs(ctx context.Context, records chat.Records, node string, l leasing, alive func(string) bool, log *slog.Logger) (*ids, error) {
+	g := &ids{records: records, node: node, alive: alive, log: log, leasing: l, done: make(chan struct{})}
+	g.mu.Lock()
+	err := g.claimLocked(ctx, leaseWait)
+	g.mu.Unlock()
+	if err != nil {
 		return nil, err
 	}
 	life, stop := context.WithCancel(context.Background())
@@ -90,71 +92,87 @@ func openIDs(ctx context.Context, records chat.Records) (*ids, error) {
 	return g, nil
 }
 
-// parseLease reads the stored record.
-func parseLease(b []byte) (l lease, err error) {
-	if err := json.Unmarshal(b, &l); err != nil || l.Version != 1 {
-		return lease{}, fmt.Errorf("the ids' lease can't be read: %q", b)
-	}
-	return l, nil
-}
-
-// next makes an id. It stores nothing, save for the first id after a rest;
-// KindUnavailable when the lease can't be had.
+// next makes an id. It stores nothing, save for the first id after a rest of a
+// node alone; KindUnavailable when the lease can't be had.
 func (g *ids) next() (chat.MessageID, error) {
-	id := chat.MessageID(g.make.Generate())
-	for at := int64(id.Time()); at >= g.until.Load(); {
+	for {
+		n := g.held.Load()
+		if n == nil {
+			return 0, chat.Unavailable("no new ids can be made at the moment", time.Second)
+		}
+		id := chat.MessageID(n.make.Generate())
+		if int64(id.Time()) < n.until.Load() {
+			n.last.Store(int64(id.Time())) // of concurrent ones any: they are a moment apart
+			return id, nil
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		err := g.renew(ctx, leaseAhead)
+		err := g.renew(ctx)
 		cancel()
 		if err != nil {
 			return 0, chat.Unavailable("no new ids can be made at the moment", time.Second)
 		}
 	}
-	g.last.Store(int64(id.Time())) // of concurrent ones any: they are a moment apart
-	return id, nil
+}
+
+// worker is the number in this node's ids now, -1 if it has none.
+func (g *ids) worker() int {
+	if n := g.held.Load(); n != nil {
+		return n.worker
+	}
+	return -1
 }
 
 // renew stores that ids up to ahead from now are made. Who comes while it is
 // being stored waits and finds it done.
-func (g *ids) renew(ctx context.Context, ahead time.Duration) error {
+func (g *ids) renew(ctx context.Context) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	now := chat.MessageID(g.make.Generate()).Time() // by the clock that makes ids
-	if g.until.Load() > int64(now)+leaseRenew.Milliseconds() {
+	n := g.held.Load()
+	if n == nil {
+		return errNoNumber
+	}
+	now := chat.MessageID(n.make.Generate()).Time() // by the clock that makes ids
+	if n.until.Load() > int64(now)+g.leasing.left.Milliseconds() {
 		return nil
 	}
-	until := now + chat.Millis(ahead.Milliseconds())
-	if err := g.storeLocked(ctx, until); err != nil {
-		return err
-	}
-	g.until.Store(int64(until))
-	return nil
+	return g.storeLocked(ctx, n, workerLease{Until: now + chat.Millis(g.leasing.ahead.Milliseconds()), At: now})
 }
 
-func (g *ids) storeLocked(ctx context.Context, until chat.Millis) error {
-	b, err := json.Marshal(lease{1, until})
-	if err != nil {
-		return err
-	}
-	revision, err := g.records.Put(ctx, g.key, b, g.revision)
-	if chat.KindOf(err) == chat.KindConflict {
-		// An earlier try took effect though its answer was lost; nobody else
-		// writes this key, the data directory is locked.
-		if _, g.revision, err = g.records.Get(ctx, g.key); err == nil {
-			revision, err = g.records.Put(ctx, g.key, b, g.revision)
+// storeLocked stores a lease of n, which counts once it is stored.
+func (g *ids) storeLocked(ctx context.Context, n *number, l workerLease) error {
+	l.Version, l.Node = workerFormat, g.node
+	for again := false; ; again = true {
+		revision, err := g.records.Put(ctx, workerKey(n.worker), l.encode(), n.revision)
+		if err == nil {
+			n.revision = revision
+			n.until.Store(int64(l.Until))
+			return nil
 		}
+		if chat.KindOf(err) != chat.KindConflict {
+			return err
+		}
+		// An earlier try took effect though its answer was lost, or another node
+		// has taken the number.
+		b, revision, err := g.records.Get(ctx, workerKey(n.worker))
+		if err != nil {
+			return err
+		}
+		found, err := parseWorker(b)
+		if again || err != nil || found.Node != g.node || found.Until > l.Until {
+			n.until.Store(0)
+			g.held.Store(nil)
+			g.log.Error("the worker number is another node's; no ids are made until there is a new one", "worker", n.worker, "node", found.Node)
+			return errNoNumber
+		}
+		n.revision = revision
 	}
-	if err != nil {
-		return err
-	}
-	g.revision = revision
-	return nil
 }
 
-// keep renews the lease while ids are being made, so that next needn't.
+// keep renews the lease until ctx ends: always, or while ids are being made so
+// that next needn't. A lost number is replaced.
 func (g *ids) keep(ctx context.Context) {
 	defer close(g.done)
-	tick := time.NewTicker(leaseRenew / 3)
+	tick := time.NewTicker(g.leasing.left / 4)
 	defer tick.Stop()
 	var seen int64
 	for {
@@ -163,24 +181,49 @@ func (g *ids) keep(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if last := g.last.Load(); last != seen {
+		renewing, cancel := context.WithTimeout(ctx, g.leasing.left)
+		if n := g.held.Load(); n == nil {
+			g.replace(renewing)
+		} else if last := n.last.Load(); g.leasing.always || last != seen {
 			seen = last
-			renewing, cancel := context.WithTimeout(ctx, leaseRenew)
-			_ = g.renew(renewing, leaseAhead) // next tries again and reports
-			cancel()
+			_ = g.renew(renewing) // next tries again and reports
 		}
+		cancel()
 	}
 }
 
-// close gives the rest of the lease back, so that the next start needn't wait.
+func (g *ids) replace(ctx context.Context) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.over {
+		return
+	}
+	if err := g.claimLocked(ctx, 0); err != nil {
+		g.log.Warn("no worker number can be had", "err", err)
+		return
+	}
+	g.log.Info("the node has a worker number again", "worker", g.worker())
+}
+
+// close gives the number back, so that the next start needn't wait.
 func (g *ids) close(ctx context.Context) error {
 	g.stop()
 	<-g.done
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.until.Store(0)
-	if g.revision == 0 {
-		return errors.New("the ids' lease was never stored")
+	g.over = true
+	n := g.held.Swap(nil)
+	if n == nil {
+		return errNoNumber
 	}
-	return g.storeLocked(ctx, chat.Millis(g.last.Load())+1)
+	// Whoever holds n still finds from here on that its time is over, so every id
+	// is of now or before.
+	n.until.Store(0)
+	now := chat.MessageID(n.make.Generate()).Time()
+	err := g.storeLocked(ctx, n, workerLease{Until: now + 1, At: now, Released: true})
+	n.until.Store(0)
+	if err != nil {
+		return fmt.Errorf("give worker number %d back: %w", n.worker, err)
+	}
+	return nil
 }

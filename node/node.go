@@ -15,7 +15,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"natter/auth"
+	"natter/chat"
 	"natter/config"
+	"natter/contacts"
 	"natter/edge"
 	"natter/jetstream"
 	"natter/webui"
@@ -40,10 +42,19 @@ type Node struct {
 	operator *http.Server
 	nats     *natsServer
 	store    *jetstream.Store
+	peers    *peers
+	lease    *nodeLease
+	roster   *roster // nil: a node alone
+	clocks   *clocks // nil: a node alone
 	ids      *ids
+	numbers  atomic.Pointer[ids] // ids, for who may look before it is there
 	accounts *auth.Service
+	contacts *contacts.Service
 	edge     *edge.Edge
-	built    bool // the web app is in this binary
+	built    bool        // the web app is in this binary
+	replicas int         // of everything: 1, or 3 in a cluster
+	since    chat.Millis // when Start was called
+	serves   atomic.Bool // clients are let in
 
 	serving  sync.WaitGroup
 	stopping atomic.Bool
@@ -63,13 +74,14 @@ const ownFiles = 256
 // Whoever starts it must Stop it. Besides *DataError, ErrAddressInUse and
 // *config.Error, errors are of the machine.
 func Start(ctx context.Context, c *config.Config, log *slog.Logger) (_ *Node, err error) {
-	n := &Node{config: c, log: log, registry: newRegistry(c.Name), ended: make(chan struct{}), failed: make(chan struct{}), quit: make(chan struct{})}
+	n := &Node{config: c, log: log, registry: newRegistry(c.Name), ended: make(chan struct{}), failed: make(chan struct{}), quit: make(chan struct{}), replicas: 1}
 	defer func() {
 		if err != nil {
 			n.abandon()
 		}
 	}()
 	begun := time.Now()
+	n.since = chat.MillisOf(begun)
 	if n.data, err = openDirectory(c.Data, c.Name, c.Partitions, begun); err != nil {
 		return nil, err
 	}
@@ -93,6 +105,7 @@ func Start(ctx context.Context, c *config.Config, log *slog.Logger) (_ *Node, er
 		return nil, &DataError{n.data.path, fmt.Sprintf("can't be written: %v", reason(err))}
 	}
 	n.serve()
+	n.announce(ctx)
 	log.Info("the node is ready", "url", n.URL(), "admin", n.AdminURL(), "data", c.Data, "version", Version,
 		"durability", c.Durability, "partitions", c.Partitions, "took_ms", time.Since(begun).Milliseconds())
 	return n, nil
@@ -143,14 +156,14 @@ func take(field, address string) (net.Listener, error) {
 func (n *Node) open(ctx context.Context) (err error) {
 	c := n.config
 	n.store, err = jetstream.Open(ctx, jetstream.Options{
-		Connect: n.nats.connect, Partitions: c.Partitions, Node: c.Name, Clean: n.data.clean, Replicas: 1,
+		Connect: n.nats.connect, Partitions: c.Partitions, Node: c.Name, Clean: n.data.clean, Replicas: n.replicas,
 		QueueRetention: c.QueueRetention, Log: n.log.With("part", "store"), Registry: n.registry, Fatal: n.fail,
 	})
 	if err != nil {
 		return fmt.Errorf("open the store: %w", err)
 	}
-	if n.ids, err = openIDs(ctx, n.store.Records("node")); err != nil {
-		return fmt.Errorf("make ids: %w", err)
+	if err = n.takePlace(ctx, n.registry); err != nil {
+		return err
 	}
 	n.accounts, err = auth.Open(ctx, auth.Options{
 		Records: n.store.Records("auth"), NewID: n.ids.next, Log: n.log.With("part", "auth"), RateLimits: c.RateLimits,
@@ -158,18 +171,29 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("open the accounts: %w", err)
 	}
+	n.contacts, err = contacts.Open(ctx, contacts.Options{Records: n.store.Records("contacts"), Log: n.log.With("part", "contacts")})
+	if err != nil {
+		return fmt.Errorf("open the contacts: %w", err)
+	}
+	gauge(n.registry, "natter_contact_pairs", "Pairs of people with a friendship, a request or a block between them.", func() float64 {
+		pairs, _ := n.contacts.Size()
+		return float64(pairs)
+	})
 	app, built := webui.Files()
 	n.built = built
 	o := edge.Options{
-		Log: n.store.Log(), History: n.store.History(), Drafts: n.store.Drafts(), Queues: n.store.Queues(), News: n.store.News(), Cursors: n.store.Cursors(),
-		Auth: n.accounts, NewID: n.ids.next, Ready: n.ready,
+		Seen: n.store.Seen(), Log: n.store.Log(), History: n.store.History(), Drafts: n.store.Drafts(), Queues: n.store.Queues(), News: n.store.News(), Cursors: n.store.Cursors(),
+		Auth: n.accounts, Contacts: n.contacts, NewID: n.ids.next, Ready: n.ready,
 		NodeID: c.Name, Version: Version, Origins: c.Origins, PublicURL: c.PublicURL,
 		Secure: n.secure != nil || len(c.PublicURL) > 5 && c.PublicURL[:6] == "https:", TrustedProxies: c.TrustedProxies,
 		Heartbeat: c.Heartbeat, MaxSocketsPerUser: c.MaxSocketsPerUser, RateLimits: c.RateLimits,
 		EditWindow: c.EditWindow,
 		App:        app, AppBuilt: built, Logger: n.log.With("part", "edge"), Registry: n.registry,
 	}
-	o.Nodes = alone(o.Nodes, n.entry)
+	o.Nodes = found(o.Nodes, n.nodes)
+	if n.roster != nil {
+		o.Roster = n.roster
+	}
 	if n.edge, err = edge.New(o); err != nil {
 		return fmt.Errorf("make the edge: %w", err)
 	}
@@ -206,6 +230,17 @@ func (n *Node) fail(err error) {
 
 // ready is nil while the node can take traffic.
 func (n *Node) ready() error {
+	if err := n.fit(); err != nil {
+		return err
+	}
+	if n.lease != nil && !n.lease.held() {
+		return errors.New("the node's lease is lost: it is cut off from the others")
+	}
+	return nil
+}
+
+// fit is ready as far as the node itself goes.
+func (n *Node) fit() error {
 	select {
 	case <-n.failed:
 		return n.failure

@@ -44,12 +44,12 @@ func settings(t *testing.T, dir string) *config.Config {
 	return c
 }
 
-func quiet(t *testing.T) *slog.Logger {
+func quiet(t testing.TB) *slog.Logger {
 	t.Helper()
 	return slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
-type testLog struct{ t *testing.T }
+type testLog struct{ t testing.TB }
 
 func (l testLog) Write(b []byte) (int, error) {
 	l.t.Logf("%s", strings.TrimSpace(string(b)))

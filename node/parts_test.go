@@ -22,11 +22,17 @@ func until(t *testing.T, records chat.Records) chat.Millis {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var l lease
+	var l workerLease
 	if err := json.Unmarshal(b, &l); err != nil {
 		t.Fatal(err)
 	}
 	return l.Until
+}
+
+// openAlone is the ids of a node alone.
+func openAlone(t *testing.T, records chat.Records) (*ids, error) {
+	t.Helper()
+	return openIDs(t.Context(), records, "n1", aloneLeasing, func(string) bool { return false }, quiet(t))
 }
 
 // The bubble's clock starts in 2000, the ids' in 2026.
@@ -41,7 +47,7 @@ func inOurTime(t *testing.T, tell func(t *testing.T)) {
 func TestIDs(t *testing.T) {
 	inOurTime(t, func(t *testing.T) {
 		records := memory.NewRecords()
-		g, err := openIDs(t.Context(), records)
+		g, err := openAlone(t, records)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +80,7 @@ func TestIDs(t *testing.T) {
 		}
 		// After a stop in order the next start doesn't wait.
 		begun := time.Now()
-		g, err = openIDs(t.Context(), records)
+		g, err = openAlone(t, records)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +97,7 @@ func TestIDs(t *testing.T) {
 func TestIDsAfterACrash(t *testing.T) {
 	inOurTime(t, func(t *testing.T) {
 		records := memory.NewRecords()
-		g, err := openIDs(t.Context(), records)
+		g, err := openAlone(t, records)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,12 +107,12 @@ func TestIDsAfterACrash(t *testing.T) {
 		}
 		g.stop() // and no close
 		<-g.done
-		g, err = openIDs(t.Context(), records)
+		g, err = openAlone(t, records)
 		if err != nil {
 			t.Fatal(err)
 		}
 		next, err := g.next()
-		if err != nil || next.Time() < id.Time()+chat.Millis(leaseAhead.Milliseconds()) {
+		if err != nil || next.Time() < id.Time()+chat.Millis(aloneLeasing.ahead.Milliseconds()) {
 			t.Errorf("%v after %v, %v", next.Time(), id.Time(), err)
 		}
 		_ = g.close(t.Context())
@@ -116,11 +122,11 @@ func TestIDsAfterACrash(t *testing.T) {
 func TestIDsRefuseAClockFarBehind(t *testing.T) {
 	inOurTime(t, func(t *testing.T) {
 		records := memory.NewRecords()
-		b, _ := json.Marshal(lease{1, chat.MillisOf(time.Now().Add(time.Hour))})
+		b, _ := json.Marshal(workerLease{Version: 1, Until: chat.MillisOf(time.Now().Add(time.Hour))})
 		if _, err := records.Put(t.Context(), "worker.0", b, 0); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := openIDs(t.Context(), records); err == nil {
+		if _, err := openAlone(t, records); err == nil {
 			t.Error("ids are made an hour before the last one")
 		}
 	})

@@ -27,6 +27,7 @@ func (n *Node) Stop(ctx context.Context) error {
 func (n *Node) stop(ctx context.Context) error {
 	n.stopping.Store(true)
 	close(n.quit)
+	n.announce(ctx) // that it drains
 	var cut, failed error
 	if n.edge != nil {
 		leaving, cancel := partOf(ctx)
@@ -45,7 +46,11 @@ func (n *Node) stop(ctx context.Context) error {
 	if n.accounts != nil {
 		n.accounts.Close()
 	}
+	if n.contacts != nil {
+		n.contacts.Close()
+	}
 	if n.store != nil {
+		n.part(ctx)
 		failed = n.store.Close(ctx)
 	}
 	if n.nats != nil {

@@ -90,6 +90,14 @@ var frames = map[string]wire.Frame{
 		Type: chat.EventSettings, Settings: map[string]string{"b": "2", "a": "1"}, Locale: "ko", TimeZone: "Asia/Seoul", PresenceVisibility: "friends",
 	}},
 	"server.event.session_revoked": &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventSessionRevoked, DeviceID: "v1"}},
+	"server.contact": &wire.EventFrame{Cursor: "AQ", Event: wire.Event{
+		Type: chat.EventContact, Contact: &wire.Contact{User: joon, State: chat.ContactIncoming, Since: noon},
+	}},
+	"server.contact.none": &wire.EventFrame{Cursor: "AQ", Event: wire.Event{
+		Type: chat.EventContact, Contact: &wire.Contact{User: joon, State: chat.ContactNone},
+	}},
+	"server.block":   &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventBlock, UserID: "u2", Blocked: new(true)}},
+	"server.unblock": &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventBlock, UserID: "u2", Blocked: new(false)}},
 	"server.events": &wire.EventsFrame{Events: []wire.Placed{
 		{Cursor: "AQ", Event: wire.Event{Type: chat.EventMessage, Message: &text}},
 		{Cursor: "Ag", Event: wire.Event{Type: chat.EventRoomLeft, RoomID: "g1"}},
@@ -113,6 +121,10 @@ var objects = map[string]any{
 	"object.session": &wire.Session{
 		AccessToken: "a.b.c", AccessExpiresAt: later, RefreshToken: "r", DeviceID: "v1", User: joon, Nodes: []wire.Node{node},
 	},
+	"object.contacts": &wire.Contacts{Contacts: []wire.Contact{
+		{User: joon, State: chat.ContactOutgoing, Since: later}, {User: mina, State: chat.ContactFriend, Since: noon},
+	}},
+	"object.blocks":   &wire.Blocks{Blocks: []wire.Block{{User: joon, Since: noon}}},
 	"object.device":   &wire.Device{DeviceID: "v1", DeviceName: "phone", CreatedAt: noon, LastSeenAt: later, Current: true},
 	"object.rooms":    &wire.Rooms{Rooms: []wire.RoomEntry{{Room: direct, LastMessage: &text, LastSeq: 4, ReadSeq: 3, Unread: 1}}, Next: "p2"},
 	"object.room":     &wire.OneRoom{Room: direct, Draft: &draft},

@@ -50,6 +50,30 @@ type Users struct {
 	Users []User `json:"users"`
 }
 
+// Contact is a friend, or somebody who has asked or was asked to be one. In an
+// event it may be none: there is nothing any more.
+type Contact struct {
+	User  User              `json:"user"`
+	State chat.ContactState `json:"state" enum:"friend,incoming,outgoing,none"`
+	Since Time              `json:"since,omitzero" format:"date-time"`
+}
+
+// Contacts answers GET /v1/contacts, newest first.
+type Contacts struct {
+	Contacts []Contact `json:"contacts"`
+}
+
+// Block is somebody one has blocked.
+type Block struct {
+	User  User `json:"user"`
+	Since Time `json:"since" format:"date-time"`
+}
+
+// Blocks answers GET /v1/blocks, newest first.
+type Blocks struct {
+	Blocks []Block `json:"blocks"`
+}
+
 // Room is a room as one of its members sees it: Role is theirs.
 type Room struct {
 	ID          chat.RoomID   `json:"id"`
@@ -166,6 +190,8 @@ type Event struct {
 	PresenceVisibility string            `json:"presence_visibility,omitempty" enum:"everyone,friends,nobody"`
 	DeviceID           chat.DeviceID     `json:"device_id,omitempty"`
 	Draft              *Draft            `json:"draft,omitempty"`
+	Contact            *Contact          `json:"contact,omitempty"`
+	Blocked            *bool             `json:"blocked,omitempty"`
 }
 
 // SyncAnswer answers GET /v1/sync.

@@ -33,7 +33,7 @@ var passes = map[string][2]int64{
 	"cursor.gathered": {1, 2}, "cursor.published": {1, 5}, "cursor.written": {1, 5},
 	"record.asked": {1, 4}, "record.written": {1, 4},
 	"repair.looked": {1, 2}, "repair.deleted": {1, 1}, "repair.purged": {1, 1}, "repair.written": {1, 2}, "repair.kept": {1, 1},
-	"close.refused": {1, 1}, "close.finished": {1, 2}, "close.kept": {1, 2}, "close.cursors": {1, 1},
+	"close.refused": {1, 1}, "close.finished": {1, 2}, "close.kept": {1, 2}, "close.cursors": {1, 1}, "close.seen": {1, 1},
 }
 
 // usually is for every other point.

@@ -16,6 +16,7 @@ import (
 	"natter/auth"
 	"natter/chat"
 	"natter/client"
+	"natter/contacts"
 	"natter/edge"
 	"natter/internal/harness"
 	"natter/internal/natstest"
@@ -54,8 +55,12 @@ func (c *clocked) start(clean bool) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	people, err := contacts.Open(context.Background(), contacts.Options{Records: store.Records("contacts"), Now: c.now, Log: log})
+	if err != nil {
+		c.t.Fatal(err)
+	}
 	e, err := edge.New(edge.Options{
-		Log: store.Log(), History: store.History(), Drafts: store.Drafts(), Queues: store.Queues(), News: store.News(), Auth: accounts,
+		Log: store.Log(), History: store.History(), Drafts: store.Drafts(), Queues: store.Queues(), News: store.News(), Auth: accounts, Contacts: people,
 		NewID: c.newID, Now: c.now, NodeID: "n1", Version: "test", Logger: log,
 	})
 	if err != nil {
@@ -79,6 +84,7 @@ func (c *clocked) start(clean bool) {
 			c.t.Errorf("Serve: %v", err)
 		}
 		accounts.Close()
+		people.Close()
 		if err := store.Close(ctx); err != nil {
 			c.t.Errorf("Close: %v", err)
 		}

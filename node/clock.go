@@ -1,0 +1,160 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// The clocks of the other nodes. Nothing that must hold depends on them agreeing;
+// but ids and the times people see come from them, so a wrong one is told.
+const (
+	clockLimit   = 500 * time.Millisecond // beyond, a clock is wrong
+	clockEach    = 30 * time.Second       // between two measurements
+	clockAsks    = 5                      // of which the quickest counts
+	clockAskWait = time.Second
+)
+
+func clockSubject(node string) string { return "clock." + node }
+
+// clockOffset is how far a node's clock is ahead of this one's, to half of the
+// time the quickest answer took. nc is of the nodes' account.
+func clockOffset(ctx context.Context, nc *nats.Conn, node string) (offset, within time.Duration, err error) {
+	var failed error
+	for range clockAsks {
+		asking, cancel := context.WithTimeout(ctx, clockAskWait)
+		sent := time.Now()
+		answer, err := nc.RequestWithContext(asking, clockSubject(node), nil)
+		took := time.Since(sent)
+		cancel()
+		if err != nil {
+			failed = err
+			continue
+		}
+		micros, err := strconv.ParseInt(string(answer.Data), 10, 64)
+		if err != nil {
+			return 0, 0, fmt.Errorf("the clock of %q answers %.40q", node, answer.Data)
+		}
+		if within == 0 || took/2 < within {
+			offset, within = time.UnixMicro(micros).Sub(sent.Round(0).Add(took/2)), max(took/2, 1)
+		}
+	}
+	if within == 0 {
+		return 0, 0, fmt.Errorf("the clock of %q doesn't answer: %w", node, failed)
+	}
+	return offset, within, nil
+}
+
+// answerClock answers clockOffset for a node.
+func answerClock(nc *nats.Conn, node string, now func() time.Time) error {
+	_, err := nc.Subscribe(clockSubject(node), func(msg *nats.Msg) {
+		_ = msg.Respond(strconv.AppendInt(nil, now().UnixMicro(), 10))
+	})
+	return err
+}
+
+// clocks measures the other nodes' clocks. Safe for concurrent use.
+type clocks struct {
+	nc    *nats.Conn
+	node  string
+	log   *slog.Logger
+	peers func() []string // who lives, beside this node
+	gauge *prometheus.GaugeVec
+
+	mu      sync.Mutex
+	offsets map[string]time.Duration
+
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// watchClocks answers and measures until close. It owns nc.
+func watchClocks(nc *nats.Conn, node string, peers func() []string, log *slog.Logger, to prometheus.Registerer) (*clocks, error) {
+	c := &clocks{nc: nc, node: node, log: log, peers: peers, offsets: map[string]time.Duration{}, done: make(chan struct{}),
+		gauge: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "natter_clock_offset_seconds",
+			Help: "How far another node's clock is ahead of this one's."}, []string{"peer"})}
+	to.MustRegister(c.gauge)
+	if err := answerClock(nc, node, time.Now); err != nil {
+		nc.Close()
+		return nil, err
+	}
+	life, stop := context.WithCancel(context.Background())
+	c.stop = stop
+	go c.run(life)
+	return c, nil
+}
+
+func (c *clocks) run(ctx context.Context) {
+	defer close(c.done)
+	tick := time.NewTicker(clockEach)
+	defer tick.Stop()
+	for {
+		c.measure(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// measure asks every node that lives.
+func (c *clocks) measure(ctx context.Context) {
+	live := map[string]bool{}
+	for _, name := range c.peers() {
+		live[name] = true
+		offset, within, err := clockOffset(ctx, c.nc, name)
+		if err != nil {
+			c.log.Debug("a node's clock can't be measured", "node", name, "err", err)
+			continue
+		}
+		c.gauge.WithLabelValues(name).Set(offset.Seconds())
+		c.mu.Lock()
+		before, known := c.offsets[name]
+		c.offsets[name] = offset
+		c.mu.Unlock()
+		switch was, is := known && beyond(before, 0), beyond(offset, within); {
+		case is && !was:
+			c.log.Warn("another node's clock differs: set the clocks right (NTP)", "node", name, "ahead_ms", offset.Milliseconds(), "limit_ms", clockLimit.Milliseconds())
+		case was && !is:
+			c.log.Info("another node's clock is right again", "node", name)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name := range c.offsets {
+		if !live[name] {
+			delete(c.offsets, name)
+			c.gauge.DeleteLabelValues(name)
+		}
+	}
+}
+
+func beyond(offset, within time.Duration) bool { return offset.Abs()-within > clockLimit }
+
+// wrong tells whether it is this node's clock that is wrong: most others differ
+// from it. Of two alone nobody can tell.
+func (c *clocks) wrong() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	differ := 0
+	for _, offset := range c.offsets {
+		if beyond(offset, 0) {
+			differ++
+		}
+	}
+	return differ >= 2 && 2*differ > len(c.offsets)
+}
+
+// close stops measuring and answering.
+func (c *clocks) close() {
+	c.stop()
+	<-c.done
+	c.nc.Close()
+}
