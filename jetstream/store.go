@@ -18,7 +18,8 @@ import (
 	"natter/chat"
 )
 
-// Options are what a Store needs. All fields but Registry are required.
+// Options are what a Store needs. All fields but Registry, Join and Doing are
+// required.
 type Options struct {
 	// Connect opens one more connection to the node's own server; the Store
 	// closes it.
@@ -39,6 +40,11 @@ type Options struct {
 	Registry       prometheus.Registerer
 	// Fatal is told of what a running Store can't mend by itself.
 	Fatal func(error)
+	// Join is called by Open when the records can be read, and before anything else
+	// is made; its error ends Open and is returned as it is.
+	Join func(ctx context.Context, records func(bucket string) chat.Records) error
+	// Doing is told what Open is about; it must not block.
+	Doing func(what string)
 
 	fault fault // of the projectors' writes, in tests
 }
@@ -76,8 +82,12 @@ type Store struct {
 
 // Open creates what is missing, makes again what a crash took, and starts the
 // goroutines of doc.go. It returns when every partition has caught up with its
-// log, so that what is read afterwards is current.
+// log, so that what is read afterwards is current. In a cluster it waits, until ctx
+// ends, for as many nodes as it takes.
 func Open(ctx context.Context, o Options) (_ *Store, err error) {
+	if o.Doing == nil {
+		o.Doing = func(string) {}
+	}
 	var run [6]byte
 	if _, err := rand.Read(run[:]); err != nil {
 		return nil, err
@@ -96,9 +106,18 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if s.js, err = jetstream.New(s.control); err != nil {
 		return nil, err
 	}
+	if err = s.createRecords(ctx); err != nil {
+		return nil, err
+	}
+	if o.Join != nil {
+		if err = o.Join(ctx, s.Records); err != nil {
+			return nil, err
+		}
+	}
 	if err = s.createStreams(ctx); err != nil {
 		return nil, err
 	}
+	o.Doing("looking at what the streams hold")
 	s.reader = &reader{slots: make(chan struct{}, readAtOnce)}
 	for i := range readAtOnce {
 		nc, err := s.connect(fmt.Sprintf("read-%d", i))
@@ -222,7 +241,8 @@ func (s *Store) expireAnswers() {
 
 // caughtUp waits until every projector has applied what the log held.
 func (s *Store) caughtUp(ctx context.Context) error {
-	for _, p := range s.projectors {
+	for i, p := range s.projectors {
+		s.o.Doing(fmt.Sprintf("catching up partition %d of %d", i+1, len(s.projectors)))
 		select {
 		case <-p.current:
 		case <-ctx.Done():

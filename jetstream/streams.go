@@ -2,13 +2,21 @@ package jetstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// createStreams creates or updates every stream; doing it again changes nothing.
+// createRecords makes the stream of the records, before all others.
+func (s *Store) createRecords(ctx context.Context) error {
+	return s.createStream(ctx, jetstream.StreamConfig{
+		Name: streamRecords, Subjects: []string{"record.>"}, MaxMsgsPerSubject: 1, AllowRollup: true, AllowDirect: true,
+	})
+}
+
+// createStreams creates or updates every other stream; doing it again changes nothing.
 func (s *Store) createStreams(ctx context.Context) error {
 	for p := range s.o.Partitions {
 		for _, c := range s.partitionStreams(p) {
@@ -22,7 +30,6 @@ func (s *Store) createStreams(ctx context.Context) error {
 		// which must exceed reachBack.
 		s.projection(jetstream.StreamConfig{Name: streamCheckpoint, Subjects: []string{"checkpoint.*"}, MaxMsgsPerSubject: checkpointsKept}),
 		s.projection(jetstream.StreamConfig{Name: streamCursors, Subjects: []string{"cursor.*.*"}, MaxMsgsPerSubject: 1, MaxAge: s.o.QueueRetention}),
-		{Name: streamRecords, Subjects: []string{"record.>"}, MaxMsgsPerSubject: 1, AllowRollup: true, AllowDirect: true},
 	} {
 		if err := s.createStream(ctx, c); err != nil {
 			return err
@@ -58,11 +65,43 @@ func (s *Store) projection(c jetstream.StreamConfig) jetstream.StreamConfig {
 	return c
 }
 
+// createStream makes a stream, or finds it as it should be. In a cluster it tries
+// until ctx ends while nodes are missing: a first start takes as many as there are
+// replicas, every other one their majority.
 func (s *Store) createStream(ctx context.Context, c jetstream.StreamConfig) error {
 	c.Storage = jetstream.FileStorage
 	c.Replicas = s.o.Replicas
-	if _, err := s.js.CreateOrUpdateStream(ctx, c); err != nil {
-		return fmt.Errorf("stream %s: %w", c.Name, err)
+	s.o.Doing("creating streams")
+	for {
+		_, err := s.js.CreateOrUpdateStream(ctx, c)
+		if err == nil {
+			return nil
+		}
+		err = fmt.Errorf("stream %s: %w", c.Name, err)
+		if s.o.Replicas == 1 || ctx.Err() != nil || !mayPass(err) {
+			return err
+		}
+		s.o.Doing(fmt.Sprintf("creating streams, which takes %d nodes: %v", s.o.Replicas, err))
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(createPause):
+		}
 	}
-	return nil
+}
+
+// createPause is between two tries to make a stream.
+const createPause = 250 * time.Millisecond
+
+// errNoPeers is the server's code for too few nodes to keep the replicas.
+const errNoPeers = 10005
+
+// mayPass tells whether an error of the API is of the moment: no leader, no
+// majority, no answer, no room for the replicas yet.
+func mayPass(err error) bool {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api.Code >= 500 || api.ErrorCode == errNoPeers
+	}
+	return true
 }

@@ -20,10 +20,6 @@ func alone[N interface{ ~entry }](_ func(string) []N, self func() entry) func(st
 
 // entry is this node. Load is the share of its connections that are taken.
 func (n *Node) entry() entry {
-	url := n.config.PublicURL
-	if url == "" {
-		url = n.URL()
-	}
 	load := float64(n.listener.open()) / float64(n.most)
-	return entry{ID: n.config.Name, URL: url, Region: n.config.Region, Load: math.Round(load*1000) / 1000}
+	return entry{ID: n.config.Name, URL: n.advertised(), Region: n.config.Region, Load: math.Round(load*1000) / 1000}
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,8 +34,11 @@ type Node struct {
 	config   *config.Config
 	log      *slog.Logger
 	registry *prometheus.Registry
+	member   *member // nil: alone
 	data     *directory
+	stage    *stage
 	listener *listener
+	early    *early
 	most     int          // connections at once
 	secure   *tls.Config  // nil: no TLS
 	back     net.Listener // of the admin; nil: none
@@ -44,7 +49,10 @@ type Node struct {
 	accounts *auth.Service
 	edge     *edge.Edge
 	built    bool // the web app is in this binary
+	marked   bool // the mark "running" was left
+	opened   bool // the store was begun to be opened
 
+	started  atomic.Bool // Start is through: what is above doesn't change any more
 	serving  sync.WaitGroup
 	stopping atomic.Bool
 	quit     chan struct{} // closed when stopping begins
@@ -59,47 +67,77 @@ type Node struct {
 // ownFiles is how many files a node keeps open for itself, with room.
 const ownFiles = 256
 
-// Start starts a node and returns when it is ready. ctx bounds the start only.
-// Whoever starts it must Stop it. Besides *DataError, ErrAddressInUse and
+// Start starts a node and returns when it is ready, which in a cluster is when
+// enough of the others are there, however long that takes. ctx bounds the start
+// only. Whoever starts it must Stop it. Besides *DataError, ErrAddressInUse and
 // *config.Error, errors are of the machine.
 func Start(ctx context.Context, c *config.Config, log *slog.Logger) (_ *Node, err error) {
 	n := &Node{config: c, log: log, registry: newRegistry(c.Name), ended: make(chan struct{}), failed: make(chan struct{}), quit: make(chan struct{})}
+	n.stage = &stage{log: log, level: slog.LevelDebug}
 	defer func() {
 		if err != nil {
 			n.abandon()
 		}
 	}()
 	begun := time.Now()
-	if n.data, err = openDirectory(c.Data, c.Name, c.Partitions, begun); err != nil {
+	as := identity{Name: c.Name, Partitions: c.Partitions}
+	if c.Clustered() {
+		n.stage.level = slog.LevelInfo
+		if n.member, err = newMember(c, begun); err != nil {
+			return nil, err
+		}
+		as.Cluster, as.ClusterName, as.ClusterID = true, c.ClusterName, n.member.certs.ClusterID
+	}
+	if n.data, err = openDirectory(c.Data, as, begun); err != nil {
 		return nil, err
 	}
 	if err := n.listen(); err != nil {
 		return nil, err
 	}
-	if err := n.data.started(); err != nil {
+	if err := n.begin(ctx); err != nil {
 		return nil, err
 	}
-	if !n.data.clean {
-		log.Warn("the last stop was not in order; what it left unfinished is made again")
-	}
-	if n.nats, err = startServer(n.data, c.Name, c.Durability == config.Safe, log, n.fail); err != nil {
-		return nil, err
-	}
-	n.nats.watch(n.registry)
-	if err := n.open(ctx); err != nil {
-		return nil, err
-	}
-	if err := n.data.settle(); err != nil {
-		return nil, &DataError{n.data.path, fmt.Sprintf("can't be written: %v", reason(err))}
-	}
+	n.started.Store(true)
 	n.serve()
 	log.Info("the node is ready", "url", n.URL(), "admin", n.AdminURL(), "data", c.Data, "version", Version,
 		"durability", c.Durability, "partitions", c.Partitions, "took_ms", time.Since(begun).Milliseconds())
 	return n, nil
 }
 
+// begin brings everything up between the listeners and the edge, while others
+// answer on them.
+func (n *Node) begin(ctx context.Context) (err error) {
+	n.serveEarly()
+	if err := n.data.started(); err != nil {
+		return err
+	}
+	n.marked = true
+	if !n.data.clean {
+		n.log.Warn("the last stop was not in order; what it left unfinished is made again")
+	}
+	n.stage.is("starting NATS")
+	if n.nats, err = startServer(n.data, n.config.Name, n.config.Durability == config.Safe, n.member, n.log, n.fail); err != nil {
+		return err
+	}
+	n.nats.watch(n.registry)
+	if n.member != nil {
+		n.member.expiry(n.registry)
+		n.serving.Go(func() { n.member.watchExpiry(n.quit, n.log) })
+		if err := n.meetPeers(ctx); err != nil {
+			return err
+		}
+	}
+	if err := n.openPatiently(ctx); err != nil {
+		return err
+	}
+	if err := n.data.settle(); err != nil {
+		return &DataError{n.data.path, fmt.Sprintf("can't be written: %v", reason(err))}
+	}
+	return nil
+}
+
 // listen takes the addresses, so that a taken one fails before anything is
-// touched. Clients that come early wait in the kernel until the node is ready.
+// touched.
 func (n *Node) listen() error {
 	c := n.config
 	if c.TLSCert != "" {
@@ -139,16 +177,23 @@ func take(field, address string) (net.Listener, error) {
 	return l, nil
 }
 
-// open opens everything over NATS, innermost first.
+// open opens everything over NATS, innermost first. What it opened before it
+// failed, closeParts closes.
 func (n *Node) open(ctx context.Context) (err error) {
 	c := n.config
-	n.store, err = jetstream.Open(ctx, jetstream.Options{
+	n.opened = true
+	metrics := prometheus.NewRegistry() // of this try
+	o := jetstream.Options{
 		Connect: n.nats.connect, Partitions: c.Partitions, Node: c.Name, Clean: n.data.clean, Replicas: 1,
-		QueueRetention: c.QueueRetention, Log: n.log.With("part", "store"), Registry: n.registry, Fatal: n.fail,
-	})
-	if err != nil {
+		QueueRetention: c.QueueRetention, Log: n.log.With("part", "store"), Registry: metrics, Fatal: n.fail, Doing: n.doing,
+	}
+	if n.member != nil {
+		o.Replicas, o.Join = replicas, n.agree
+	}
+	if n.store, err = jetstream.Open(ctx, o); err != nil {
 		return fmt.Errorf("open the store: %w", err)
 	}
+	n.stage.is("opening the accounts")
 	if n.ids, err = openIDs(ctx, n.store.Records("node")); err != nil {
 		return fmt.Errorf("make ids: %w", err)
 	}
@@ -158,25 +203,49 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("open the accounts: %w", err)
 	}
+	if err := n.openEdge(); err != nil {
+		return fmt.Errorf("make the edge: %w", err)
+	}
+	return n.registry.Register(metrics)
+}
+
+// replicas are how many members of a cluster keep each stream.
+const replicas = 3
+
+// openEdge makes the edge over what is open.
+func (n *Node) openEdge() (err error) {
+	c := n.config
 	app, built := webui.Files()
 	n.built = built
 	o := edge.Options{
 		Log: n.store.Log(), History: n.store.History(), Queues: n.store.Queues(), News: n.store.News(), Cursors: n.store.Cursors(),
 		Auth: n.accounts, NewID: n.ids.next, Ready: n.ready,
 		NodeID: c.Name, Version: Version, Origins: c.Origins, PublicURL: c.PublicURL,
-		Secure: n.secure != nil || len(c.PublicURL) > 5 && c.PublicURL[:6] == "https:", TrustedProxies: c.TrustedProxies,
+		Secure: n.secure != nil || strings.HasPrefix(c.PublicURL, "https:") || strings.HasPrefix(c.Advertise, "https:"), TrustedProxies: c.TrustedProxies,
 		Heartbeat: c.Heartbeat, MaxSocketsPerUser: c.MaxSocketsPerUser, RateLimits: c.RateLimits,
 		App: app, AppBuilt: built, Logger: n.log.With("part", "edge"), Registry: n.registry,
 	}
 	o.Nodes = alone(o.Nodes, n.entry)
-	if n.edge, err = edge.New(o); err != nil {
-		return fmt.Errorf("make the edge: %w", err)
+	n.edge, err = edge.New(o)
+	return err
+}
+
+// serveEarly answers the operator, and says to clients that the node is starting.
+func (n *Node) serveEarly() {
+	after := earlyAfter
+	if n.member != nil {
+		after = 0
 	}
-	return nil
+	n.early = startEarly(n.listener, n.secure, after, n.log)
+	if n.back != nil {
+		n.operator = n.admin()
+		n.serving.Go(func() { n.serveAdmin(n.back) })
+	}
 }
 
 // serve starts the goroutines that serve.
 func (n *Node) serve() {
+	n.early.end()
 	front := net.Listener(n.listener)
 	if n.secure != nil {
 		front = tls.NewListener(front, n.secure)
@@ -187,10 +256,6 @@ func (n *Node) serve() {
 		}
 	})
 	n.serving.Go(n.watchDisk)
-	if n.back != nil {
-		n.operator = n.admin()
-		n.serving.Go(func() { n.serveAdmin(n.back) })
-	}
 }
 
 // fail notes why the node can't go on, the first time, and wakes Wait.
@@ -211,6 +276,9 @@ func (n *Node) ready() error {
 	}
 	if n.stopping.Load() {
 		return errors.New("the node is stopping")
+	}
+	if !n.started.Load() {
+		return errors.New("the node is starting: " + n.stage.String())
 	}
 	return n.store.Ready()
 }
@@ -236,6 +304,11 @@ func (n *Node) URL() string {
 		scheme = "https://"
 	}
 	return scheme + reachable(n.listener.Addr())
+}
+
+// advertised is where clients and other nodes are told to reach this very node.
+func (n *Node) advertised() string {
+	return cmp.Or(n.config.Advertise, n.config.PublicURL, n.URL())
 }
 
 // AdminURL is where the operator reaches it; empty if the admin is off.

@@ -13,14 +13,18 @@ import (
 	"github.com/nats-io/nkeys"
 )
 
-// natsServer is the NATS server inside the process. It listens nowhere: the
-// only way in are in-process connections, which sign with a key made at this
-// start and kept in memory.
+// natsServer is the NATS server inside the process. Alone it listens nowhere; in a
+// cluster it opens routes to and for the other members. Either way the only way in
+// for clients are in-process connections, which sign with a key made at this start
+// and kept in memory.
 type natsServer struct {
 	server *server.Server
-	user   nkeys.KeyPair // of account NATTER
+	user   nkeys.KeyPair // of account
 	log    *natsLog
 }
+
+// account is where all of natter is; it has the same name on every node.
+const account = "NATTER"
 
 // The bounds of JetStream. Memory is for what lives in memory only (leases);
 // caches of files are not counted.
@@ -33,8 +37,9 @@ const (
 	syncInterval = time.Second
 )
 
-// startServer starts it over d. fatal is told when it gives up.
-func startServer(d *directory, name string, safe bool, log *slog.Logger, fatal func(error)) (_ *natsServer, err error) {
+// startServer starts it over d, as a member of a cluster unless m is nil. fatal is
+// told when it gives up.
+func startServer(d *directory, name string, safe bool, m *member, log *slog.Logger, fatal func(error)) (_ *natsServer, err error) {
 	n := &natsServer{log: &natsLog{log: log.With("part", "nats"), fatal: fatal}}
 	if n.user, err = nkeys.CreateUser(); err != nil {
 		return nil, err
@@ -52,10 +57,10 @@ func startServer(d *directory, name string, safe bool, log *slog.Logger, fatal f
 	err = o.ProcessConfigString(fmt.Sprintf(`
 		accounts {
 			SYS {}
-			NATTER { jetstream: enabled, users: [ { nkey: %s } ] }
+			%s { jetstream: enabled, users: [ { nkey: %s } ] }
 		}
 		system_account: SYS
-	`, public))
+	`, account, public))
 	if err != nil {
 		return nil, fmt.Errorf("configure NATS: %w", err)
 	}
@@ -70,6 +75,11 @@ func startServer(d *directory, name string, safe bool, log *slog.Logger, fatal f
 	o.MaxPayload = maxPayload
 	o.SyncAlways = safe
 	o.SyncInterval = syncInterval
+	if m != nil {
+		if err := m.configure(o); err != nil {
+			return nil, err
+		}
+	}
 	if n.server, err = server.NewServer(o); err != nil {
 		return nil, fmt.Errorf("make NATS: %w", err)
 	}
@@ -93,7 +103,7 @@ func (n *natsServer) connect(name string) (*nats.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nats.Connect("", nats.InProcessServer(n.server), nats.Name(name), nats.Nkey(public, n.user.Sign),
+	return nats.Connect("", nats.InProcessServer(n.server), nats.Name(name), nats.Nkey(public, n.user.Sign), nats.IgnoreDiscoveredServers(),
 		nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.Timeout(10*time.Second),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			n.log.log.Warn("a connection inside the node", "connection", name, "err", err)

@@ -40,7 +40,18 @@ func StartNode(t testing.TB, args ...string) *Node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
+	n := newNode(t, t.TempDir(), ports[0], ports[1], args)
+	n.Start()
+	n.WaitReady()
+	return n
+}
+
+// newNode is a node over dir that isn't started.
+func newNode(t testing.TB, dir, listen, admin string, args []string) *Node {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	log := &nodeLog{path: filepath.Join(dir, "log")}
 	all := []string{"--rate-limits=off"}
 	for _, a := range args {
@@ -49,12 +60,10 @@ func StartNode(t testing.TB, args ...string) *Node {
 		}
 	}
 	n := &Node{t: t, log: log, opts: process.Options{
-		Binary: Binary(t), Data: filepath.Join(dir, "data"), Listen: ports[0], Admin: ports[1],
+		Binary: Binary(t), Data: filepath.Join(dir, "data"), Listen: listen, Admin: admin,
 		Args: append(all, args...), Log: log,
 	}}
 	t.Cleanup(n.end)
-	n.Start()
-	n.WaitReady()
 	return n
 }
 
