@@ -2,11 +2,12 @@ package jetstream
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"natter/chat"
 )
@@ -40,8 +41,6 @@ const (
 	queueCommands = 8192
 	queueBytes    = 16 << 20
 	answersMost   = 64 << 10
-	// commitPatience is how long a batch is tried again under its id.
-	commitPatience = 15 * time.Second
 	// answerPatience is how long a command waits for its result in all.
 	answerPatience = 30 * time.Second
 )
@@ -140,25 +139,13 @@ func (k *committer) commit(ctx context.Context, n uint64, commands []chat.Comman
 		return err
 	}
 	id := k.s.origin + "." + strconv.FormatUint(n, 36)
-	deadline := time.Now().Add(commitPatience)
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		acked := make(chan error, 1)
-		k.out.publish(subjectLog(k.partition), id, data, func(_ uint64, err error) { acked <- err })
-		err := <-acked
-		if err == nil {
-			return nil
-		}
-		if errors.Is(err, errPublisherClosed) || ctx.Err() != nil || time.Now().After(deadline) {
-			return fmt.Errorf("commit: %w", err)
-		}
-		wait := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			wait.Stop()
-			return ctx.Err()
-		case <-wait.C:
-		}
+	_, err = k.s.persist(ctx, k.out, func() []*nats.Msg {
+		return []*nats.Msg{{Subject: subjectLog(k.partition), Data: data, Header: nats.Header{headerID: {id}}}}
+	})
+	if err != nil {
+		return fmt.Errorf("commit: %w", err)
 	}
+	return nil
 }
 
 func (k *committer) close() {
@@ -193,6 +180,13 @@ func (a *answers) expect(id chat.MessageID, done func(chat.Result, error)) error
 	}
 	a.waiting[id] = waiting{done, time.Now()}
 	return nil
+}
+
+// len is how many wait.
+func (a *answers) len() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.waiting)
 }
 
 // forget drops id; false if it has been answered already.

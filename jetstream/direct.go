@@ -25,6 +25,10 @@ type reader struct {
 	// slots bounds how many reads run at once: four readers of one stream took
 	// its publishers' p99 from 3 to 104 ms (prior measurements).
 	slots chan struct{}
+	// In a cluster: what a replica must have got to, and a read that the stream's
+	// leader answers. See fresh.go.
+	floors floors
+	leader func(ctx context.Context, stream string, a ask) (stored, error)
 }
 
 const (
@@ -41,6 +45,7 @@ type stored struct {
 	Subject  string
 	Sequence uint64
 	Data     []byte
+	Headers  []byte // only in what a leader answered
 }
 
 // ask is a Direct Get request; the fields are the API's.
@@ -53,6 +58,8 @@ type ask struct {
 	MaxBytes  int        `json:"max_bytes,omitempty"`
 	MultiLast []string   `json:"multi_last,omitempty"`
 	UpTo      uint64     `json:"up_to_seq,omitempty"`
+	// Witness is the message at UpTo, in a cluster.
+	Witness stored `json:"-"`
 }
 
 // answer is what a batch came to.
@@ -93,8 +100,20 @@ func (r *reader) one(ctx context.Context, stream string, a ask) (stored, error) 
 	return storedOf(msg)
 }
 
-// many asks for a batch; nothing matching is an empty answer.
+// many asks for a batch; nothing matching is an empty answer. In a cluster the answer
+// holds what this node knows of.
 func (r *reader) many(ctx context.Context, stream string, a ask) (answer, error) {
+	if _, checked := r.floors.of(stream); !checked {
+		return r.batch(ctx, stream, a)
+	}
+	if len(a.MultiLast) > 0 {
+		return r.newest(ctx, stream, a)
+	}
+	return r.following(ctx, stream, a)
+}
+
+// batch is many of whichever replica answers.
+func (r *reader) batch(ctx context.Context, stream string, a ask) (answer, error) {
 	if err := r.enter(ctx); err != nil {
 		return answer{}, err
 	}
@@ -114,7 +133,7 @@ func (r *reader) many(ctx context.Context, stream string, a ask) (answer, error)
 	// As large as the answer can be: what does not fit would be dropped. (A
 	// synchronous subscription brings a channel of half a megabyte.)
 	arriving := make(chan *nats.Msg, max(a.Batch, len(a.MultiLast))+2)
-	if len(a.MultiLast) == 1 && strings.ContainsAny(a.MultiLast[0], "*>") {
+	if len(a.MultiLast) > 0 && strings.ContainsAny(a.MultiLast[0], "*>") {
 		arriving = make(chan *nats.Msg, multiLastMost+2) // a wildcard may match many
 	}
 	sub, err := nc.ChanSubscribe(inbox, arriving)
@@ -161,6 +180,16 @@ func (r *reader) many(ctx context.Context, stream string, a ask) (answer, error)
 
 // last reads the newest message of a subject; errNone if there is none.
 func (r *reader) last(ctx context.Context, stream, subject string) (stored, error) {
+	if _, checked := r.floors.of(stream); checked {
+		found, err := r.newest(ctx, stream, ask{MultiLast: []string{subject}})
+		if err != nil {
+			return stored{}, err
+		}
+		if len(found.Messages) == 0 {
+			return stored{}, errNone
+		}
+		return found.Messages[0], nil
+	}
 	return r.one(ctx, stream, ask{LastFor: subject})
 }
 

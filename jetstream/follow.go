@@ -51,7 +51,7 @@ func newFollowers(s *Store) (*followers, error) {
 		}
 		s.log.Warn("the live connection reports an error", "error", err)
 	})
-	if _, err := nc.Subscribe(subjectTellAll, func(*nats.Msg) { f.lookAll() }); err != nil {
+	if _, err := nc.Subscribe(subjectTellAll, f.handleLook); err != nil {
 		return nil, err
 	}
 	s.goes(func() { f.run(f.live, f.handleLive) })
@@ -72,6 +72,9 @@ func (f *followers) run(from <-chan *nats.Msg, handle func(*nats.Msg)) {
 
 func (f *followers) handleLive(msg *nats.Msg) {
 	u := chat.UserID(msg.Subject[len("live."):])
+	if f.s.clustered() && len(msg.Data) >= liveHead { // who is made to read must be shown it
+		f.s.raise(numbered(streamSync, f.s.userPartition(u)), binary.BigEndian.Uint64(msg.Data))
+	}
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	who := f.users[u]
@@ -114,11 +117,28 @@ func (f *followers) handleNews(msg *nats.Msg) {
 	}
 }
 
+// handleLook makes those of one stream look at their queue.
+func (f *followers) handleLook(msg *nats.Msg) {
+	var m lookMessage
+	if err := decode(msg.Data, &m); err != nil {
+		f.s.log.Error("a call to look at the queues was not understood", "error", err)
+		f.lookAll()
+		return
+	}
+	f.s.raise(numbered(streamSync, m.Queue), m.End)
+	f.look(func(u chat.UserID) bool { return f.s.userPartition(u) == m.Queue })
+}
+
 // lookAll makes everybody look at their queue.
-func (f *followers) lookAll() {
+func (f *followers) lookAll() { f.look(func(chat.UserID) bool { return true }) }
+
+func (f *followers) look(which func(chat.UserID) bool) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	for _, who := range f.users {
+	for u, who := range f.users {
+		if !which(u) {
+			continue
+		}
 		for _, h := range who.hints {
 			h.deliver(nil)
 		}

@@ -33,6 +33,9 @@ func parseMarkSubject(subject string) (chat.UserID, chat.RoomID, error) {
 // Room implements chat.History.
 func (h history) Room(ctx context.Context, id chat.RoomID) (*chat.Room, *chat.Message, error) {
 	p := h.s.roomPartition(id)
+	if err := h.s.authority(ctx, p, id); err != nil {
+		return nil, nil, err
+	}
 	found, err := h.s.reader.many(ctx, numbered(streamHistory, p), ask{MultiLast: []string{subjectRoom(p, id), subjectMessages(p, id)}})
 	if err != nil {
 		return nil, nil, err
@@ -219,11 +222,11 @@ func (s *Store) readPages(ctx context.Context, p int, id chat.RoomID, from, to c
 	return messages, nil
 }
 
-// readPage reads one sealed page; asOf, if not 0, is the sequence of HISTORY to
-// read it at.
-func (s *Store) readPage(ctx context.Context, p int, id chat.RoomID, k, asOf uint64) (*page, error) {
+// readPage reads one sealed page as of when.
+func (s *Store) readPage(ctx context.Context, p int, id chat.RoomID, k uint64, when ask) (*page, error) {
 	subject := subjectPage(p, id, k)
-	found, err := s.reader.many(ctx, numbered(streamHistory, p), ask{MultiLast: []string{subject}, UpTo: asOf})
+	when.MultiLast = []string{subject}
+	found, err := s.reader.many(ctx, numbered(streamHistory, p), when)
 	if err != nil {
 		return nil, err
 	}
@@ -246,7 +249,7 @@ func (s *Store) readPage(ctx context.Context, p int, id chat.RoomID, k, asOf uin
 func (s *Store) readTail(ctx context.Context, p int, id chat.RoomID, sealed uint64, from, to chat.Seq, upto uint64) ([]chat.Message, error) {
 	next := uint64(1)
 	if sealed > 0 {
-		last, err := s.readPage(ctx, p, id, sealed-1, 0)
+		last, err := s.readPage(ctx, p, id, sealed-1, ask{})
 		if err != nil {
 			return nil, err
 		}

@@ -3,9 +3,9 @@ package jetstream
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
+	"maps"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -28,51 +28,20 @@ type records struct {
 	prefix string
 }
 
-const (
-	headerExpected = "Nats-Expected-Last-Subject-Sequence"
-	headerDeleted  = "Natter-Deleted"
-)
-
-// errWrongRevision is the server's code for a failed compare-and-set.
-const errWrongRevision = 10071
+const headerDeleted = "Natter-Deleted"
 
 // Get implements chat.Records. It asks the leader, so it reads its own writes.
 func (r *records) Get(ctx context.Context, key string) ([]byte, uint64, error) {
-	body, err := json.Marshal(map[string]string{"last_by_subj": r.prefix + key})
-	if err != nil {
-		return nil, 0, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	msg, err := r.s.control.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+streamRecords, body)
-	if err != nil {
-		return nil, 0, unavailable("read", key, err)
-	}
-	var reply struct {
-		Message *struct {
-			Seq     uint64 `json:"seq"`
-			Data    []byte `json:"data"`
-			Headers []byte `json:"hdrs"`
-		} `json:"message"`
-		Error *struct {
-			Code        int    `json:"code"`
-			Description string `json:"description"`
-		} `json:"error"`
-	}
-	if err := json.Unmarshal(msg.Data, &reply); err != nil {
-		return nil, 0, fmt.Errorf("read %s: %w", key, err)
-	}
+	m, err := r.s.leaderGet(ctx, streamRecords, ask{LastFor: r.prefix + key})
 	switch {
-	case reply.Error != nil && reply.Error.Code == 404:
+	case errors.Is(err, errNone):
 		return nil, 0, chat.NotFound("record")
-	case reply.Error != nil:
-		return nil, 0, unavailable("read", key, errors.New(reply.Error.Description))
-	case reply.Message == nil:
-		return nil, 0, unavailable("read", key, errors.New("an empty answer"))
-	case bytes.Contains(reply.Message.Headers, []byte(headerDeleted)):
-		return nil, reply.Message.Seq, chat.NotFound("record")
+	case err != nil:
+		return nil, 0, err
+	case bytes.Contains(m.Headers, []byte(headerDeleted)):
+		return nil, m.Sequence, chat.NotFound("record")
 	}
-	return reply.Message.Data, reply.Message.Seq, nil
+	return m.Data, m.Sequence, nil
 }
 
 // Put implements chat.Records.
@@ -95,18 +64,22 @@ func (r *records) Delete(ctx context.Context, key string, revision uint64) error
 }
 
 func (r *records) write(ctx context.Context, key string, value []byte, revision uint64, deleted bool) (uint64, error) {
-	msg := &nats.Msg{Subject: r.prefix + key, Data: value, Header: nats.Header{headerExpected: {fmt.Sprint(revision)}}}
+	header := nats.Header{headerGuard: {strconv.FormatUint(revision, 10)}}
 	if deleted {
-		msg.Header.Set(headerDeleted, "1")
+		header[headerDeleted] = []string{"1"}
+	}
+	if r.s.clustered() { // or a lost answer would look like somebody else's write
+		header[headerID] = []string{r.s.origin + "." + strconv.FormatUint(r.s.writes.Add(1), 36)}
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	ack, err := r.s.js.PublishMsg(ctx, msg)
-	if err == nil {
-		return ack.Sequence, nil
-	}
-	var api *jetstream.APIError
-	if errors.As(err, &api) && api.ErrorCode == errWrongRevision {
+	next, err := r.s.persist(ctx, r.s.keeper, func() []*nats.Msg {
+		return []*nats.Msg{{Subject: r.prefix + key, Data: value, Header: maps.Clone(header)}}
+	})
+	switch {
+	case err == nil:
+		return next, nil
+	case refusedWith(err, errWrongRevision):
 		return 0, chat.Conflict("", "somebody else changed it at the same time")
 	}
 	return 0, unavailable("write", key, err)

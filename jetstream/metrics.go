@@ -12,6 +12,7 @@ type metrics struct {
 	take     prometheus.Histogram
 	commands *prometheus.CounterVec
 	lag      *prometheus.GaugeVec
+	leads    *prometheus.GaugeVec
 	restarts prometheus.Counter
 }
 
@@ -25,15 +26,25 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Commands projected, by outcome."}, []string{"outcome"}),
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "natter_projector_lag_batches",
 			Help: "Batches of the log a projector has yet to finish."}, []string{"partition"}),
+		leads: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "natter_projector_leads",
+			Help: "1 while this node projects the partition, else 0."}, []string{"partition"}),
 		restarts: prometheus.NewCounter(prometheus.CounterOpts{Name: "natter_projector_restarts_total",
 			Help: "Times a projector began again after a failed write."}),
 	}
 	if r != nil {
-		r.MustRegister(m.batch, m.take, m.commands, m.lag, m.restarts)
+		r.MustRegister(m.batch, m.take, m.commands, m.lag, m.leads, m.restarts)
 	}
 	return m
 }
 
 func (m *metrics) setLag(partition int, batches uint64) {
 	m.lag.WithLabelValues(strconv.Itoa(partition)).Set(float64(batches))
+}
+
+func (m *metrics) setLeads(partition int, leads bool) {
+	value := 0.0
+	if leads {
+		value = 1
+	}
+	m.leads.WithLabelValues(strconv.Itoa(partition)).Set(value)
 }

@@ -53,5 +53,9 @@ func subjectLive(u chat.UserID) string   { return "live." + string(u) }
 func subjectNews(u chat.UserID) string   { return "news." + string(u) }
 func subjectResult(origin string) string { return "result." + origin }
 
-// subjectTellAll asks every node to look at all the queues it follows.
-const subjectTellAll = "tell.all"
+const (
+	// subjectTellAll asks every node to look at the queues of one stream it follows.
+	subjectTellAll = "tell.all"
+	// subjectBeat is where projectors tell every node how far they are.
+	subjectBeat = "beat"
+)

@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"natter/chat"
 )
@@ -22,7 +21,8 @@ type projector struct {
 	out       *publisher
 
 	// Owned by the projecting goroutine.
-	rec     *recovery
+	rec     *recovery // nil: the streams have to be surveyed
+	fence   *fence    // of a cluster
 	rooms   map[chat.RoomID]*projected
 	window  *chat.Window
 	takes   uint64
@@ -30,7 +30,8 @@ type projector struct {
 	history uint64       // HISTORY-p's sequence as of the last finished take
 	under   *take        // the take whose writes were sent last
 
-	finishing chan *take // in order
+	finishing chan *take         // in order
+	settling  chan chan struct{} // asks for a checkpoint now
 	current   chan struct{}
 	caught    bool
 	applied   atomic.Uint64 // log sequence applied
@@ -42,12 +43,15 @@ type projector struct {
 	stopped   chan struct{} // run has returned
 }
 
+// fencedPause is for how long the one who was fenced off lets the other work.
+const fencedPause = 200 * time.Millisecond
+
+// errClaimAged has a claim made anew before the queues drop it.
+var errClaimAged = errors.New("the claim is old")
+
 const (
-	takeCommands    = 1024
-	takeBytes       = 256 << 10
-	firstPause      = 50 * time.Millisecond
-	longestPause    = 5 * time.Second
-	checkpointEvery = 5 * time.Second
+	takeCommands = 1024
+	takeBytes    = 256 << 10
 	// roomsCached bounds the states kept: about 1 KB each and 0.4 KB a message of
 	// the tail, so 100 to 500 MB at the very most. Over it, idle rooms are dropped
 	// and loaded again on their next command.
@@ -57,45 +61,70 @@ const (
 )
 
 func newProjector(s *Store, p int, out *publisher, rec *recovery) *projector {
-	return &projector{s: s, partition: p, out: out, rec: rec, current: make(chan struct{}), stopped: make(chan struct{})}
+	return &projector{s: s, partition: p, out: out, rec: rec, current: make(chan struct{}), stopped: make(chan struct{}),
+		settling: make(chan chan struct{})}
 }
 
-// run projects until ctx ends.
+// run projects while this node leads the log, until ctx ends.
 func (p *projector) run(ctx context.Context) {
 	defer close(p.stopped)
+	p.s.whileLeading(ctx, numbered(streamLog, p.partition), p.lead)
+}
+
+// lead projects until ctx ends.
+func (p *projector) lead(ctx context.Context) {
+	p.s.metrics.setLeads(p.partition, true)
+	defer p.s.metrics.setLeads(p.partition, false)
+	defer func() { p.rooms, p.holding, p.window, p.rec, p.fence = nil, nil, nil, nil, nil }()
 	pause := firstPause
 	for {
-		before := p.finished.Load()
-		err := p.project(ctx)
-		// What is under way must land before anybody surveys the streams.
-		if t := p.under; t != nil {
+		before := p.takesDone.Load()
+		err := p.begin(ctx)
+		if err == nil {
+			err = p.project(ctx)
+		}
+		// What is under way must land before anybody surveys the streams; in a cluster
+		// the claim sees to that.
+		if t := p.under; t != nil && !p.s.clustered() {
 			select {
 			case <-t.done:
 			case <-ctx.Done():
 			}
 		}
+		p.rec = nil
 		if ctx.Err() != nil {
 			return
 		}
-		if pause = min(2*pause, longestPause); p.finished.Load() > before {
+		if pause = min(2*pause, longestPause); p.takesDone.Load() > before {
 			pause = firstPause
 		}
+		if errors.Is(err, errFenced) { // somebody works: let them, and find out who leads
+			pause = max(pause, fencedPause) + rand.N(fencedPause)
+		}
 		p.s.metrics.restarts.Inc()
-		p.s.log.Error("a projector begins again", "partition", p.partition, "log", p.applied.Load(), "error", err)
-		again := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			again.Stop()
+		p.s.log.Warn("a projector begins again", "partition", p.partition, "log", p.applied.Load(), "error", err)
+		if wait(ctx, pause) != nil {
 			return
-		case <-again.C:
 		}
-		recovered, err := p.s.survey(ctx, false, p.partition)
-		if err != nil {
-			p.s.log.Error("a projector can't survey its streams", "partition", p.partition, "error", err)
-			continue
-		}
-		p.rec = recovered[p.partition]
 	}
+}
+
+// begin finds out where to begin, unless that is known from the start.
+func (p *projector) begin(ctx context.Context) (err error) {
+	if p.rec != nil {
+		return nil
+	}
+	if p.s.clustered() {
+		if p.fence, err = p.claim(ctx); err != nil {
+			return err
+		}
+	}
+	recovered, err := p.s.survey(ctx, false, p.partition)
+	if err != nil {
+		return fmt.Errorf("survey the streams: %w", err)
+	}
+	p.rec = recovered[p.partition]
+	return nil
 }
 
 // logged is one batch as it comes from the log.
@@ -109,7 +138,12 @@ type logged struct {
 func (p *projector) project(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if p.fence != nil {
+		aged := time.AfterFunc(p.s.claimLasts(), func() { cancel(errClaimAged) })
+		defer aged.Stop()
+	}
 	p.rooms, p.holding = make(map[chat.RoomID]*projected), nil
+	p.takes = p.takesDone.Load() // none is under way
 	window, err := p.s.windowAt(ctx, p.partition, p.rec.base)
 	if err != nil {
 		return err
@@ -158,13 +192,8 @@ func (p *projector) project(ctx context.Context) error {
 
 // follow reads the log into a channel.
 func (p *projector) follow(ctx context.Context, cancel context.CancelCauseFunc) (<-chan logged, error) {
-	consumer, err := p.s.js.OrderedConsumer(ctx, numbered(streamLog, p.partition), jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: p.rec.base.Log + 1, InactiveThreshold: time.Minute,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("follow the log: %w", err)
-	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(256))
+	expected := p.rec.base.Log + 1
+	messages, err := p.s.read(ctx, numbered(streamLog, p.partition), expected, 256)
 	if err != nil {
 		return nil, fmt.Errorf("follow the log: %w", err)
 	}
@@ -175,7 +204,6 @@ func (p *projector) follow(ctx context.Context, cancel context.CancelCauseFunc) 
 	})
 	p.s.goes(func() {
 		defer close(batches)
-		expected := p.rec.base.Log + 1
 		for {
 			msg, err := messages.Next()
 			if err != nil {
@@ -315,10 +343,9 @@ func (p *projector) decide(ctx context.Context, c *chat.Command) (chat.Outcome, 
 
 // finisher waits for the takes' acks in order, answers, and keeps checkpoints.
 func (p *projector) finisher(ctx context.Context, cancel context.CancelCauseFunc) {
-	tick := time.NewTicker(checkpointEvery)
+	k := newKeeping(p)
+	tick := time.NewTicker(k.every())
 	defer tick.Stop()
-	kept := *p.kept.Load()
-	saved := kept.Log
 	for {
 		select {
 		case t, open := <-p.finishing:
@@ -335,22 +362,13 @@ func (p *projector) finisher(ctx context.Context, cancel context.CancelCauseFunc
 				return
 			}
 			t.answer()
-			kept = t.advance(kept)
-			snapshot := kept
-			snapshot.Sync = append([]uint64(nil), kept.Sync...)
-			p.kept.Store(&snapshot)
-			p.written.Store(kept.History)
-			p.finished.Store(kept.Log)
-			p.takesDone.Add(1)
-			p.s.metrics.setLag(p.partition, p.lag())
-			if kept.Log >= p.rec.horizon {
-				p.reached()
-			}
+			k.finished(t)
 		case <-tick.C:
-			if kept.Log != saved {
-				saved = kept.Log
-				p.saveCheckpoint(kept, nil)
-			}
+			k.save(ctx)
+			p.beat()
+		case asked := <-p.settling:
+			k.settle(ctx)
+			close(asked)
 		case <-ctx.Done():
 			return
 		}
@@ -362,25 +380,7 @@ func (p *projector) reached() {
 		p.caught = true
 		close(p.current)
 	}
-}
-
-func (p *projector) saveCheckpoint(c checkpoint, acked chan<- error) {
-	data, err := encode(&c)
-	if err == nil {
-		p.out.publish(subjectCheckpoint(p.partition), "", data, func(_ uint64, err error) {
-			if err != nil {
-				p.s.log.Warn("a checkpoint was not written", "partition", p.partition, "error", err)
-			}
-			if acked != nil {
-				acked <- err
-			}
-		})
-		return
-	}
-	p.s.log.Error("a checkpoint was not encoded", "error", err)
-	if acked != nil {
-		acked <- err
-	}
+	p.beat()
 }
 
 // lag is how many batches are committed and not finished.
@@ -423,7 +423,7 @@ func (p *projector) finish(ctx context.Context) error {
 		}
 	}
 	acked := make(chan error, 1)
-	p.saveCheckpoint(*p.kept.Load(), acked)
+	p.saveCheckpoint(ctx, *p.kept.Load(), acked)
 	select {
 	case err := <-acked:
 		return err

@@ -138,7 +138,7 @@ func (p *projector) loadRooms(ctx context.Context, ids []chat.RoomID) error {
 		if p.rec.base.History == 0 {
 			return nil // there was nothing then
 		}
-		request.UpTo = p.rec.base.History
+		request.UpTo, request.Witness = p.rec.base.History, p.rec.witness
 	}
 	found, err := p.s.reader.many(ctx, numbered(streamHistory, p.partition), request)
 	if err != nil {
@@ -200,12 +200,12 @@ func (p *projector) reach(ctx context.Context, r *projected, seq chat.Seq) error
 	return nil
 }
 
-// asOf is the sequence of HISTORY-p to read at, 0 for now.
-func (p *projector) asOf() uint64 {
+// asOf is when to read HISTORY-p at: while replaying as of the base, else now.
+func (p *projector) asOf() ask {
 	if p.rec.replaying(p.applied.Load() + 1) {
-		return p.rec.base.History
+		return ask{UpTo: p.rec.base.History, Witness: p.rec.witness}
 	}
-	return 0
+	return ask{}
 }
 
 // fillTail reads the messages between the last sealed page and the tail, which

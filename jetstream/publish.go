@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,6 +46,22 @@ type sent struct {
 // publishTimeout must exceed the 9 s of a Raft election.
 const publishTimeout = 15 * time.Second
 
+// ackError is a stream's refusal; Code is the server's err_code.
+type ackError struct {
+	Code        int
+	Description string
+}
+
+func (e *ackError) Error() string { return fmt.Sprintf("publish: %s (%d)", e.Description, e.Code) }
+
+// refusedWith tells whether err is a stream's refusal with that code.
+func refusedWith(err error, code int) bool {
+	var refused *ackError
+	return errors.As(err, &refused) && refused.Code == code
+}
+
+var errUnanswered = errors.New("publish: no answer in time")
+
 var errPublisherClosed = errors.New("the publisher is closed")
 
 func newPublisher(nc *nats.Conn) (*publisher, error) {
@@ -66,22 +83,35 @@ func newPublisher(nc *nats.Conn) (*publisher, error) {
 // stream's sequence or an error. acked must not block. id, if not empty, is the
 // Nats-Msg-Id under which the stream takes the message once.
 func (p *publisher) publish(subject, id string, data []byte, acked func(uint64, error)) {
+	msg := &nats.Msg{Subject: subject, Data: data}
+	if id != "" {
+		msg.Header = nats.Header{headerID: {id}}
+	}
+	p.begin(acked, msg)
+}
+
+// headerID is the header by which a stream takes a message once.
+const headerID = "Nats-Msg-Id"
+
+// begin sends messages in their order; acked is called with the answer to the
+// last. It returns the ticket by which that can be given up.
+func (p *publisher) begin(acked func(uint64, error), msgs ...*nats.Msg) (ticket uint64) {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
 		acked(0, errPublisherClosed)
-		return
+		return 0
 	}
 	p.next++
-	ticket := p.next
+	ticket = p.next
 	p.waiting[ticket] = sent{time.Now(), acked}
 	p.mu.Unlock()
 
 	if p.fault != nil {
-		drop, deny := p.fault(subject)
+		drop, deny := p.fault(msgs[0].Subject)
 		if drop {
 			p.resolve(ticket, 0, errFault)
-			return
+			return ticket
 		}
 		if deny {
 			honest := acked
@@ -91,13 +121,36 @@ func (p *publisher) publish(subject, id string, data []byte, acked func(uint64, 
 			p.mu.Unlock()
 		}
 	}
-	msg := &nats.Msg{Subject: subject, Reply: p.prefix + strconv.FormatUint(ticket, 36), Data: data}
-	if id != "" {
-		msg.Header = nats.Header{"Nats-Msg-Id": {id}}
+	msgs[len(msgs)-1].Reply = p.prefix + strconv.FormatUint(ticket, 36)
+	for _, msg := range msgs {
+		if err := p.nc.PublishMsg(msg); err != nil {
+			p.resolve(ticket, 0, err)
+			break
+		}
 	}
-	if err := p.nc.PublishMsg(msg); err != nil {
-		p.resolve(ticket, 0, err)
+	return ticket
+}
+
+// send is begin that waits for the answer, at most within. After an error the
+// messages may still be taken.
+func (p *publisher) send(ctx context.Context, within time.Duration, msgs ...*nats.Msg) (sequence uint64, err error) {
+	done := make(chan struct{})
+	ticket := p.begin(func(n uint64, e error) {
+		sequence, err = n, e
+		close(done)
+	}, msgs...)
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return sequence, err
+	case <-ctx.Done():
+		p.resolve(ticket, 0, ctx.Err())
+	case <-timer.C:
+		p.resolve(ticket, 0, errUnanswered)
 	}
+	<-done // given up, or answered at the same moment
+	return sequence, err
 }
 
 func (p *publisher) resolve(ticket, sequence uint64, err error) {
@@ -148,7 +201,7 @@ func parseAck(msg *nats.Msg) (uint64, error) {
 	if err := json.Unmarshal(msg.Data, &ack); err != nil {
 		return 0, fmt.Errorf("publish: %w", err)
 	}
-	return 0, fmt.Errorf("publish: %s (%d)", ack.Error.Description, ack.Error.ErrCode)
+	return 0, &ackError{ack.Error.ErrCode, ack.Error.Description}
 }
 
 // sweep fails what has waited too long.
@@ -161,7 +214,7 @@ func (p *publisher) sweep() {
 		case <-p.stop:
 			return
 		case now := <-tick.C:
-			p.fail(func(s sent) bool { return now.Sub(s.at) > publishTimeout }, errors.New("publish: no answer in time"))
+			p.fail(func(s sent) bool { return now.Sub(s.at) > publishTimeout }, errUnanswered)
 		}
 	}
 }

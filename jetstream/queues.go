@@ -44,6 +44,12 @@ func (q queues) Read(ctx context.Context, u chat.UserID, c chat.Cursor, limit in
 	if err != nil {
 		return q.reset(ctx, u)
 	}
+	// Another node told the device of what this one has yet to hear of.
+	if there, err := q.s.reaches(ctx, stream, at.Seq); err != nil {
+		return chat.Batch{}, err
+	} else if !there {
+		return q.reset(ctx, u)
+	}
 	from := at.Seq + 1
 	if at.Place > 0 {
 		from = at.Seq
@@ -87,7 +93,8 @@ func (q queues) kept(ctx context.Context, stream string, sequence uint64) (bool,
 	if err != nil {
 		return false, err
 	}
-	return sequence+1 >= first && sequence <= last, nil
+	floor, _ := q.s.floors.of(stream) // a follower may have applied what the leader has yet to
+	return sequence+1 >= first && sequence <= max(last, floor), nil
 }
 
 func (q queues) reset(ctx context.Context, u chat.UserID) (chat.Batch, error) {

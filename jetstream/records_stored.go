@@ -111,9 +111,35 @@ type checkpoint struct {
 	At      chat.Millis `cbor:"4,keyasint"` // the newest command's time
 }
 
-// resultMessage is what a projector answers a node: never stored.
+// resultMessage is what a projector answers a node: never stored. Reach is where its
+// streams were when what it tells of had been written.
 type resultMessage struct {
 	Results []result `cbor:"1,keyasint"`
+	Reach   *reach   `cbor:"2,keyasint,omitempty"`
+}
+
+// reach is what a partition's projector has written of each stream.
+type reach struct {
+	Partition int      `cbor:"1,keyasint"`
+	History   uint64   `cbor:"2,keyasint"`
+	Marks     uint64   `cbor:"3,keyasint"`
+	Sync      []uint64 `cbor:"4,keyasint"`
+}
+
+// beat is what a partition's projector tells every node of a cluster, once a second.
+// It is never stored.
+type beat struct {
+	Node     string `cbor:"1,keyasint"`
+	Finished uint64 `cbor:"2,keyasint"` // of LOG-p
+	Head     uint64 `cbor:"3,keyasint"` // LOG-p's newest, as far as it knows
+	Reach    reach  `cbor:"4,keyasint"`
+}
+
+// lookMessage asks every node to look at the queues of SYNC-<Queue>, up to End at
+// least. It is never stored.
+type lookMessage struct {
+	Queue int    `cbor:"1,keyasint"`
+	End   uint64 `cbor:"2,keyasint"`
 }
 
 type result struct {

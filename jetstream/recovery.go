@@ -38,6 +38,13 @@ type recovery struct {
 	complete uint64
 	history  map[string]uint64
 	queues   map[chat.UserID]uint64
+	// ends are where HISTORY-p and each SYNC-q ended at the survey: what survived
+	// stands before.
+	historyEnd uint64
+	syncEnds   []uint64
+	// witness is the message at base.History, in a cluster: a replica that shows it
+	// knows everything before it.
+	witness stored
 }
 
 // checkpointsKept must reach back further than the window; see reachBack.
@@ -56,6 +63,20 @@ func (r *recovery) hasQueue(u chat.UserID, log uint64) bool {
 	return log <= r.complete || log <= r.horizon && log <= r.queues[u]
 }
 
+// passed completes the checkpoint after a take. Once the horizon is passed all that
+// survived belongs to it, and not only what was written again: log 100, HISTORY at
+// 720, and not at the 700 where the replay began.
+func (r *recovery) passed(c checkpoint) checkpoint {
+	if c.Log < r.horizon {
+		return c
+	}
+	c.History = max(c.History, r.historyEnd)
+	for q, end := range r.syncEnds {
+		c.Sync[q] = max(c.Sync[q], end)
+	}
+	return c
+}
+
 // replaying tells whether log lies in what is applied again.
 func (r *recovery) replaying(log uint64) bool { return log <= r.horizon }
 
@@ -63,11 +84,19 @@ func (r *recovery) replaying(log uint64) bool { return log <= r.horizon }
 func (s *Store) survey(ctx context.Context, clean bool, partitions ...int) (map[int]*recovery, error) {
 	recovered := make(map[int]*recovery)
 	unsure := make(map[int]*recovery)
+	ends := make([]uint64, s.o.Partitions)
+	for q := range ends {
+		var err error
+		if _, ends[q], err = s.bounds(ctx, numbered(streamSync, q)); err != nil {
+			return nil, err
+		}
+	}
 	for _, p := range partitions {
 		r, err := s.surveyLog(ctx, p, clean)
 		if err != nil {
 			return nil, fmt.Errorf("survey of partition %d: %w", p, err)
 		}
+		r.syncEnds = ends
 		if recovered[p] = r; r.complete < r.horizon && r.base.Log < r.horizon {
 			unsure[p] = r
 		}
@@ -100,7 +129,20 @@ func (s *Store) surveyLog(ctx context.Context, p int, clean bool) (*recovery, er
 	if err != nil {
 		return nil, err
 	}
-	r := &recovery{horizon: last, base: chooseBase(kept, first, s.o.Partitions), history: map[string]uint64{}, queues: map[chat.UserID]uint64{}}
+	base := chooseBase(kept, first, s.o.Partitions)
+	if s.clustered() {
+		base = newestBase(kept, first, s.o.Partitions)
+	}
+	r := &recovery{horizon: last, base: base, history: map[string]uint64{}, queues: map[chat.UserID]uint64{}}
+	if _, r.historyEnd, err = s.bounds(ctx, numbered(streamHistory, p)); err != nil {
+		return nil, err
+	}
+	if s.clustered() && base.History > 0 {
+		r.witness, err = s.leaderGet(ctx, numbered(streamHistory, p), ask{Seq: base.History})
+		if err != nil && !errors.Is(err, errNone) { // gone only by an operator's hand
+			return nil, err
+		}
+	}
 	if clean && len(kept) > 0 && kept[len(kept)-1].Log == last {
 		r.complete = last
 	}
@@ -218,6 +260,17 @@ func chooseBase(kept []checkpoint, first uint64, partitions int) checkpoint {
 	return newest
 }
 
+// newestBase is where a cluster's projector begins: nothing that was acknowledged is
+// ever lost there, so the newest checkpoint holds.
+func newestBase(kept []checkpoint, first uint64, partitions int) checkpoint {
+	for i := len(kept) - 1; i >= 0; i-- {
+		if c := kept[i]; len(c.Sync) == partitions && c.Log+1 >= first {
+			return c
+		}
+	}
+	return checkpoint{Sync: make([]uint64, partitions)}
+}
+
 // checkpoints lists a partition's checkpoints, oldest first.
 func (s *Store) checkpoints(ctx context.Context, p int) ([]checkpoint, error) {
 	found, err := s.reader.many(ctx, streamCheckpoint, ask{Seq: 1, NextFor: subjectCheckpoint(p), Batch: 2 * checkpointsKept})
@@ -241,10 +294,13 @@ func (s *Store) scan(ctx context.Context, stream string, from uint64, each func(
 			return err
 		}
 		for _, m := range found.Messages {
+			from = m.Sequence + 1
+			if isFence(m.Subject) {
+				continue
+			}
 			if err := each(m); err != nil {
 				return fmt.Errorf("%s at %d: %w", stream, m.Sequence, err)
 			}
-			from = m.Sequence + 1
 		}
 		if !found.More || len(found.Messages) == 0 {
 			return nil
@@ -281,35 +337,47 @@ const epochsKept = 256
 // openEpochs loads the list and opens a new epoch if the last stop was unclean.
 func (s *Store) openEpochs(ctx context.Context) error {
 	kept := s.Records("store")
-	value, revision, err := kept.Get(ctx, "epochs")
-	switch {
-	case err == nil:
-		if err := json.Unmarshal(value, &s.epochs); err != nil {
-			return fmt.Errorf("the list of epochs: %w", err)
+	for {
+		value, revision, err := kept.Get(ctx, "epochs")
+		switch {
+		case err == nil:
+			s.epochs = epochs{}
+			if err := json.Unmarshal(value, &s.epochs); err != nil {
+				return fmt.Errorf("the list of epochs: %w", err)
+			}
+			if s.o.Clean && len(s.epochs.List) > 0 || s.clustered() {
+				return nil
+			}
+		case chat.KindOf(err) != chat.KindNotFound:
+			return err
 		}
-		if s.o.Clean && len(s.epochs.List) > 0 || s.o.Replicas > 1 {
-			return nil
+		next, err := s.nextEpoch(ctx)
+		if err != nil {
+			return err
 		}
-	case chat.KindOf(err) != chat.KindNotFound:
-		return err
+		if value, err = json.Marshal(next); err != nil {
+			return err
+		}
+		// The nodes of a new cluster all try; one makes it, for all.
+		if _, err = kept.Put(ctx, "epochs", value, revision); chat.KindOf(err) != chat.KindConflict {
+			s.epochs = next
+			return err
+		}
 	}
+}
+
+// nextEpoch is the list with one more.
+func (s *Store) nextEpoch(ctx context.Context) (epochs, error) {
 	next := epoch{Number: s.epochs.current() + 1}
 	for q := range s.o.Partitions {
 		_, last, err := s.bounds(ctx, numbered(streamSync, q))
 		if err != nil {
-			return err
+			return epochs{}, err
 		}
 		next.Starts = append(next.Starts, last)
 	}
-	s.epochs.List = append(s.epochs.List, next)
-	if n := len(s.epochs.List); n > epochsKept {
-		s.epochs.List = s.epochs.List[n-epochsKept:]
-	}
-	if value, err = json.Marshal(s.epochs); err != nil {
-		return err
-	}
-	_, err = kept.Put(ctx, "epochs", value, revision)
-	return err
+	list := append(append([]epoch(nil), s.epochs.List...), next)
+	return epochs{List: list[max(0, len(list)-epochsKept):]}, nil
 }
 
 func (e *epochs) current() uint64 {

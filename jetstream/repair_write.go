@@ -161,7 +161,7 @@ func (x *inspection) find1(ctx context.Context, r *roomSeen, seq chat.Seq, held 
 		}
 	}
 	if held.page {
-		rec, err := x.s.readPage(ctx, r.partition, r.id, (uint64(seq)-1)/chat.PageMessages, 0)
+		rec, err := x.s.readPage(ctx, r.partition, r.id, (uint64(seq)-1)/chat.PageMessages, ask{})
 		if err != nil {
 			return nil, err
 		}

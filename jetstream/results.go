@@ -13,7 +13,22 @@ func (s *Store) handleResults(msg *nats.Msg) {
 		s.log.Error("results were not understood", "error", err)
 		return
 	}
+	if m.Reach != nil {
+		s.reached(m.Reach) // first: who is answered may read at once
+	}
 	s.deliver(m.Results)
+}
+
+// reached has reads of this node show what a projector has written.
+func (s *Store) reached(r *reach) {
+	if r.Partition < 0 || r.Partition >= s.o.Partitions {
+		return
+	}
+	s.raise(numbered(streamHistory, r.Partition), r.History)
+	s.raise(numbered(streamMarks, r.Partition), r.Marks)
+	for q, n := range r.Sync {
+		s.raise(numbered(streamSync, q), n)
+	}
 }
 
 func (s *Store) deliver(results []result) {

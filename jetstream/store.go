@@ -18,8 +18,8 @@ import (
 	"natter/chat"
 )
 
-// Options are what a Store needs. All fields but Registry, Join and Doing are
-// required.
+// Options are what a Store needs. All fields but Registry, Leads, Progress and
+// Join are required.
 type Options struct {
 	// Connect opens one more connection to the node's own server; the Store
 	// closes it.
@@ -33,6 +33,11 @@ type Options struct {
 	Clean bool
 	// Replicas is 1 on a single node, 3 in a cluster.
 	Replicas int
+	// Leads tells whether this node's server leads a stream; it must be quick and not
+	// block. Required in a cluster: it says which projectors and tellers run here.
+	Leads func(stream string) bool
+	// Progress is told, in a few words and once a second at most, what Open waits for.
+	Progress func(waits string)
 	// QueueRetention is how long a queue keeps an entry; a cursor older than
 	// that is answered with reset.
 	QueueRetention time.Duration
@@ -43,8 +48,6 @@ type Options struct {
 	// Join is called by Open when the records can be read, and before anything else
 	// is made; its error ends Open and is returned as it is.
 	Join func(ctx context.Context, records func(bucket string) chat.Records) error
-	// Doing is told what Open is about; it must not block.
-	Doing func(what string)
 
 	fault fault // of the projectors' writes, in tests
 }
@@ -64,6 +67,13 @@ type Store struct {
 	conns   []*nats.Conn
 	reader  *reader
 
+	floors     floors // nil where the node is alone
+	partitions partitions
+	progress   progress
+	claims     atomic.Uint64
+	writes     atomic.Uint64 // of records
+	keeper     *publisher    // of records
+
 	answers    *answers
 	committers []*committer
 	projectors []*projector
@@ -82,12 +92,8 @@ type Store struct {
 
 // Open creates what is missing, makes again what a crash took, and starts the
 // goroutines of doc.go. It returns when every partition has caught up with its
-// log, so that what is read afterwards is current. In a cluster it waits, until ctx
-// ends, for as many nodes as it takes.
+// log, so that what is read afterwards is current.
 func Open(ctx context.Context, o Options) (_ *Store, err error) {
-	if o.Doing == nil {
-		o.Doing = func(string) {}
-	}
 	var run [6]byte
 	if _, err := rand.Read(run[:]); err != nil {
 		return nil, err
@@ -106,6 +112,10 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if s.js, err = jetstream.New(s.control); err != nil {
 		return nil, err
 	}
+	if s.keeper, err = newPublisher(s.control); err != nil {
+		return nil, err
+	}
+	s.publishers = append(s.publishers, s.keeper)
 	if err = s.createRecords(ctx); err != nil {
 		return nil, err
 	}
@@ -117,8 +127,10 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if err = s.createStreams(ctx); err != nil {
 		return nil, err
 	}
-	o.Doing("looking at what the streams hold")
-	s.reader = &reader{slots: make(chan struct{}, readAtOnce)}
+	if s.clustered() {
+		s.floors = newFloors(o.Partitions)
+	}
+	s.reader = &reader{slots: make(chan struct{}, readAtOnce), floors: s.floors, leader: s.leaderGet}
 	for i := range readAtOnce {
 		nc, err := s.connect(fmt.Sprintf("read-%d", i))
 		if err != nil {
@@ -129,13 +141,15 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if err = s.openEpochs(ctx); err != nil {
 		return nil, err
 	}
-	partitions := make([]int, o.Partitions)
-	for p := range partitions {
-		partitions[p] = p
-	}
-	recovered, err := s.survey(ctx, o.Clean, partitions...)
-	if err != nil {
-		return nil, err
+	var recovered map[int]*recovery // in a cluster who comes to lead surveys
+	if !s.clustered() {
+		partitions := make([]int, o.Partitions)
+		for p := range partitions {
+			partitions[p] = p
+		}
+		if recovered, err = s.survey(ctx, o.Clean, partitions...); err != nil {
+			return nil, err
+		}
 	}
 	if err = s.start(recovered); err != nil {
 		return nil, err
@@ -169,6 +183,12 @@ func (s *Store) newPublisher(name string) (*publisher, error) {
 func (s *Store) start(recovered map[int]*recovery) error {
 	if _, err := s.control.Subscribe(subjectResult(s.origin), s.handleResults); err != nil {
 		return err
+	}
+	s.partitions.list = make([]partition, s.o.Partitions)
+	if s.clustered() {
+		if _, err := s.control.Subscribe(subjectBeat, s.handleBeat); err != nil {
+			return err
+		}
 	}
 	var err error
 	if s.followers, err = newFollowers(s); err != nil {
@@ -241,8 +261,10 @@ func (s *Store) expireAnswers() {
 
 // caughtUp waits until every projector has applied what the log held.
 func (s *Store) caughtUp(ctx context.Context) error {
-	for i, p := range s.projectors {
-		s.o.Doing(fmt.Sprintf("catching up partition %d of %d", i+1, len(s.projectors)))
+	if s.clustered() {
+		return s.heardAll(ctx)
+	}
+	for _, p := range s.projectors {
 		select {
 		case <-p.current:
 		case <-ctx.Done():
@@ -256,10 +278,14 @@ func (s *Store) caughtUp(ctx context.Context) error {
 // taken before goes on.
 func (s *Store) Hold(why *chat.Problem) { s.held.Store(why) }
 
-// Ready is nil when commands are taken and every projector keeps up with its log.
+// Ready is nil when commands are taken and every projector, wherever it runs, keeps
+// up with its log.
 func (s *Store) Ready() error {
 	if why := s.held.Load(); why != nil {
 		return why
+	}
+	if s.clustered() {
+		return s.partitions.ready(time.Now())
 	}
 	for _, p := range s.projectors {
 		if err := p.ready(); err != nil {
@@ -289,10 +315,15 @@ var errNotFinished = errors.New("the store stopped before everything committed w
 
 // Close takes no more commands, lets the projectors finish what the log holds,
 // writes the last checkpoints and waits for every goroutine, at most until ctx
-// ends. An error means that the next start must not be told it was Clean.
+// ends. An error means that the next start must not be told it was Clean. In a
+// cluster the others go on: it waits for what was committed here to be answered, and
+// hands over what this node leads.
 func (s *Store) Close(ctx context.Context) error {
 	for _, k := range s.committers {
 		k.close()
+	}
+	if s.clustered() {
+		return s.leave(ctx)
 	}
 	var err error
 	for _, p := range s.projectors {

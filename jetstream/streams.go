@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -11,38 +13,40 @@ import (
 
 // createRecords makes the stream of the records, before all others.
 func (s *Store) createRecords(ctx context.Context) error {
-	return s.createStream(ctx, jetstream.StreamConfig{
-		Name: streamRecords, Subjects: []string{"record.>"}, MaxMsgsPerSubject: 1, AllowRollup: true, AllowDirect: true,
-	})
+	return s.createStream(ctx, jetstream.StreamConfig{Name: streamRecords, Subjects: []string{"record.>"},
+		MaxMsgsPerSubject: 1, AllowRollup: true, AllowDirect: true, Duplicates: duplicateWindow})
 }
 
-// createStreams creates or updates every other stream; doing it again changes nothing.
+// createStreams creates or updates every other stream, all at once; doing it again changes
+// nothing, and the nodes of a cluster may do it at the same time.
 func (s *Store) createStreams(ctx context.Context) error {
-	for p := range s.o.Partitions {
-		for _, c := range s.partitionStreams(p) {
-			if err := s.createStream(ctx, c); err != nil {
-				return err
-			}
-		}
-	}
-	for _, c := range []jetstream.StreamConfig{
+	configs := []jetstream.StreamConfig{
 		// 128 checkpoints a partition at one each 5 s reach back over 10 minutes,
 		// which must exceed reachBack.
 		s.projection(jetstream.StreamConfig{Name: streamCheckpoint, Subjects: []string{"checkpoint.*"}, MaxMsgsPerSubject: checkpointsKept}),
-		s.projection(jetstream.StreamConfig{Name: streamCursors, Subjects: []string{"cursor.*.*"}, MaxMsgsPerSubject: 1, MaxAge: s.o.QueueRetention}),
-	} {
-		if err := s.createStream(ctx, c); err != nil {
-			return err
+		s.async(jetstream.StreamConfig{Name: streamCursors, Subjects: []string{"cursor.*.*"}, MaxMsgsPerSubject: 1, MaxAge: s.o.QueueRetention}),
+	}
+	for p := range s.o.Partitions {
+		configs = append(configs, s.partitionStreams(p)...)
+	}
+	made := make(chan error, len(configs))
+	for _, c := range configs {
+		s.goes(func() { made <- s.createStream(ctx, c) })
+	}
+	var failed error
+	for range configs {
+		if err := <-made; err != nil && failed == nil {
+			failed = err
 		}
 	}
-	return nil
+	return failed
 }
 
 func (s *Store) partitionStreams(p int) []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{
 		{Name: numbered(streamLog, p), Subjects: []string{subjectLog(p)}, MaxAge: logRetention, AllowDirect: true,
-			// A batch is tried again under its id for commitPatience.
-			Duplicates: 2 * time.Minute},
+			// A batch is tried again under its id for persistFor.
+			Duplicates: duplicateWindow},
 		// HISTORY has no MaxAge: one node's wrong clock would delete it.
 		s.projection(jetstream.StreamConfig{Name: numbered(streamHistory, p),
 			Subjects: []string{fmt.Sprintf("msg.%d.*", p), fmt.Sprintf("page.%d.*.*", p), fmt.Sprintf("room.%d.*", p)}}),
@@ -55,53 +59,136 @@ func (s *Store) partitionStreams(p int) []jetstream.StreamConfig {
 	}
 }
 
-// projection is for what can be made again from the log: a single node need not
-// wait for its disk.
+// projection is for what is made from the log. In a cluster projectors write it in
+// batches behind a fence.
 func (s *Store) projection(c jetstream.StreamConfig) jetstream.StreamConfig {
+	if s.clustered() {
+		c.AllowAtomicPublish = true
+		c.Duplicates = duplicateWindow
+		c.Subjects = append(c.Subjects, fencePrefix+c.Name+".*")
+	}
+	return s.async(c)
+}
+
+// async is for what may be lost or made again: a single node need not wait for its
+// disk.
+func (s *Store) async(c jetstream.StreamConfig) jetstream.StreamConfig {
 	c.AllowDirect = true
-	if s.o.Replicas == 1 {
+	if !s.clustered() {
 		c.PersistMode = jetstream.AsyncPersistMode
 	}
 	return c
 }
 
-// createStream makes a stream, or finds it as it should be. In a cluster it tries
-// until ctx ends while nodes are missing: a first start takes as many as there are
-// replicas, every other one their majority.
+// createStream makes one stream what it should be. In a cluster it waits, until ctx
+// ends, for as many servers as there are replicas and for the stream's leader.
 func (s *Store) createStream(ctx context.Context, c jetstream.StreamConfig) error {
 	c.Storage = jetstream.FileStorage
 	c.Replicas = s.o.Replicas
-	s.o.Doing("creating streams")
-	for {
-		_, err := s.js.CreateOrUpdateStream(ctx, c)
-		if err == nil {
+	if !s.clustered() {
+		if _, err := s.js.CreateOrUpdateStream(ctx, c); err != nil {
+			return fmt.Errorf("stream %s: %w", c.Name, err)
+		}
+		return nil
+	}
+	var final error
+	err := s.until(ctx, fmt.Sprintf("waiting for %d nodes to keep stream %s", c.Replicas, c.Name), func() error {
+		err := s.makeStream(ctx, c)
+		if err != nil && !comesAbout(err) {
+			final = fmt.Errorf("stream %s: %w", c.Name, err)
 			return nil
 		}
-		err = fmt.Errorf("stream %s: %w", c.Name, err)
-		if s.o.Replicas == 1 || ctx.Err() != nil || !mayPass(err) {
-			return err
-		}
-		s.o.Doing(fmt.Sprintf("creating streams, which takes %d nodes: %v", s.o.Replicas, err))
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(createPause):
-		}
-	}
+		return err
+	})
+	return errors.Join(final, err)
 }
 
-// createPause is between two tries to make a stream.
-const createPause = 250 * time.Millisecond
+// makeStreamWithin bounds one try: without a meta leader nobody answers.
+const makeStreamWithin = 1500 * time.Millisecond
 
-// errNoPeers is the server's code for too few nodes to keep the replicas.
-const errNoPeers = 10005
+func (s *Store) makeStream(ctx context.Context, c jetstream.StreamConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, makeStreamWithin)
+	defer cancel()
+	there, err := s.js.Stream(ctx, c.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		_, err := s.js.CreateStream(ctx, c)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	found := there.CachedInfo()
+	differs := differences(found.Config, c)
+	if len(differs) == 0 {
+		if found.Cluster == nil || found.Cluster.Leader == "" {
+			return errors.New("it has no leader")
+		}
+		return nil
+	}
+	s.log.Warn("a stream is not as this node's settings have it; it is changed", "stream", c.Name, "differs", strings.Join(differs, ", "))
+	if _, err := s.js.UpdateStream(ctx, c); err != nil {
+		return fmt.Errorf("it differs in %s: %w", strings.Join(differs, ", "), err)
+	}
+	return nil
+}
 
-// mayPass tells whether an error of the API is of the moment: no leader, no
-// majority, no answer, no room for the replicas yet.
-func mayPass(err error) bool {
+// differences names what of a stream is not as wanted.
+func differences(have, want jetstream.StreamConfig) []string {
+	var differs []string
+	note := func(name string, have, want any) {
+		if have != want {
+			differs = append(differs, fmt.Sprintf("%s (%v, not %v)", name, have, want))
+		}
+	}
+	sorted := func(subjects []string) string { return strings.Join(slices.Sorted(slices.Values(subjects)), " ") }
+	note("replicas", have.Replicas, want.Replicas)
+	note("subjects", sorted(have.Subjects), sorted(want.Subjects))
+	note("max_age", have.MaxAge, want.MaxAge)
+	note("messages a subject", max(have.MaxMsgsPerSubject, 0), max(want.MaxMsgsPerSubject, 0))
+	if want.Duplicates != 0 {
+		note("window of duplicates", have.Duplicates, want.Duplicates)
+	}
+	note("atomic batches", have.AllowAtomicPublish, want.AllowAtomicPublish)
+	note("direct reads", have.AllowDirect, want.AllowDirect)
+	note("rollup", have.AllowRollup, want.AllowRollup)
+	note("persist mode", have.PersistMode, want.PersistMode)
+	return differs
+}
+
+// The server's codes for what passes when more nodes are there or a leader stands.
+const (
+	codeUnavailable = 10008 // the system is temporarily unavailable
+	codeNoPeers     = 10005 // no suitable peers for placement
+	codeNoResources = 10023 // insufficient resources
+	codeNotCurrent  = 10009 // not the leader
+	codeOffline     = 10118 // the stream is offline
+	codeInUse       = 10058 // the name is in use with another configuration: somebody just made it
+)
+
+// comesAbout tells whether waiting may help against err.
+func comesAbout(err error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
-		return api.Code >= 500 || api.ErrorCode == errNoPeers
+		return slices.Contains([]jetstream.ErrorCode{codeUnavailable, codeNoPeers, codeNoResources, codeNotCurrent, codeOffline, codeInUse}, api.ErrorCode)
 	}
-	return true
+	return true // nobody answered in time, or nobody is there
+}
+
+// heartbeat is how often a stream's reader in a cluster is told that its consumer
+// lives: after two are missing it makes another one, on another node.
+const heartbeat = time.Second
+
+// read follows a stream from a sequence on, at most most messages ahead.
+func (s *Store) read(ctx context.Context, stream string, from uint64, most int) (jetstream.MessagesContext, error) {
+	consumer, err := s.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from, InactiveThreshold: time.Minute,
+	})
+	if err != nil {
+		return nil, err
+	}
+	options := []jetstream.PullMessagesOpt{jetstream.PullMaxMessages(most)}
+	if s.clustered() {
+		options = append(options, jetstream.PullHeartbeat(heartbeat))
+	}
+	return consumer.Messages(options...)
 }

@@ -28,6 +28,7 @@ type take struct {
 	left    int
 	failed  error
 	history uint64   // highest acknowledged sequence of HISTORY-p
+	marks   uint64   // of MARKS-p
 	sync    []uint64 // and of each SYNC-q
 }
 
@@ -131,6 +132,7 @@ func (t *take) addRoom(log uint64, c *chat.Command, out *chat.Outcome) {
 
 // write is one message a take sends.
 type write struct {
+	stream  string
 	subject string
 	record  any
 	note    func(t *take, sequence uint64)
@@ -156,7 +158,7 @@ func (t *take) publish(ctx context.Context) error {
 	}
 	for u, events := range t.queues {
 		q := t.p.s.userPartition(u)
-		writes = append(writes, write{subjectSync(q, u), &queueEntry{Upto: t.upto, Partition: t.p.partition, Events: events},
+		writes = append(writes, write{numbered(streamSync, q), subjectSync(q, u), &queueEntry{Upto: t.upto, Partition: t.p.partition, Events: events},
 			func(t *take, n uint64) { t.sync[q] = max(t.sync[q], n) }})
 	}
 	t.queues = nil
@@ -170,6 +172,9 @@ func (t *take) publish(ctx context.Context) error {
 		close(t.done)
 		return nil
 	}
+	if t.p.fence != nil {
+		return t.publishFenced(ctx, writes)
+	}
 	var data bytes.Buffer // publishing copies it
 	for _, w := range writes {
 		data.Reset()
@@ -181,14 +186,15 @@ func (t *take) publish(ctx context.Context) error {
 	return nil
 }
 
-func ignore(*take, uint64) {}
+func noteMarks(t *take, n uint64) { t.marks = max(t.marks, n) }
 
 // roomWrites are the writes of one room.
 func (t *take) roomWrites(ctx context.Context, id chat.RoomID, in *touched) ([]write, error) {
 	p := t.p.partition
+	history, marks := numbered(streamHistory, p), numbered(streamMarks, p)
 	var writes []write
 	if in.record {
-		writes = append(writes, write{subjectRoom(p, id), &roomRecord{Upto: t.upto, Room: in.room.Room.Clone()}, nil})
+		writes = append(writes, write{history, subjectRoom(p, id), &roomRecord{Upto: t.upto, Room: in.room.Room.Clone()}, nil})
 	}
 	sealed, err := t.p.seal(ctx, in.room, t.upto)
 	if err != nil {
@@ -199,12 +205,12 @@ func (t *take) roomWrites(ctx context.Context, id chat.RoomID, in *touched) ([]w
 			again := *held
 			again.Upto = t.upto
 			again.Messages = append([]chat.Message(nil), held.Messages...)
-			writes = append(writes, write{subjectPage(p, id, k), &again, nil})
+			writes = append(writes, write{history, subjectPage(p, id, k), &again, nil})
 		}
 	}
 	for k, sealedPage := range sealed {
 		if !t.p.rec.hasHistory(subjectPage(p, id, k), t.upto) {
-			writes = append(writes, write{subjectPage(p, id, k), sealedPage, nil})
+			writes = append(writes, write{history, subjectPage(p, id, k), sealedPage, nil})
 		}
 	}
 	if len(in.messages) > 0 {
@@ -212,15 +218,15 @@ func (t *take) roomWrites(ctx context.Context, id chat.RoomID, in *touched) ([]w
 		if newest := in.room.newest; newest != nil && in.messages[len(in.messages)-1].Seq != newest.Seq {
 			entry.Messages = append(entry.Messages, *newest)
 		}
-		writes = append(writes, write{subjectMessages(p, id), entry, nil})
+		writes = append(writes, write{history, subjectMessages(p, id), entry, nil})
 	}
 	for u := range in.marks {
 		if m := in.room.Room.Member(u); m != nil {
-			writes = append(writes, write{subjectMark(p, u, id), &markRecord{Upto: t.upto, Mark: chat.Mark{Read: m.Read, Muted: m.Muted}}, ignore})
+			writes = append(writes, write{marks, subjectMark(p, u, id), &markRecord{Upto: t.upto, Mark: chat.Mark{Read: m.Read, Muted: m.Muted}}, noteMarks})
 		}
 	}
 	for u := range in.left {
-		writes = append(writes, write{subjectMark(p, u, id), &markRecord{Upto: t.upto, Mark: chat.Mark{Left: true}}, ignore})
+		writes = append(writes, write{marks, subjectMark(p, u, id), &markRecord{Upto: t.upto, Mark: chat.Mark{Left: true}}, noteMarks})
 	}
 	return writes, nil
 }
@@ -245,6 +251,14 @@ func (t *take) failure() error {
 	return t.failed
 }
 
+// reach is what the take has written; nil where there is only one node.
+func (t *take) reach() *reach {
+	if !t.p.s.clustered() {
+		return nil
+	}
+	return &reach{Partition: t.p.partition, History: t.history, Marks: t.marks, Sync: t.sync}
+}
+
 // answer sends the results to the nodes that committed the commands.
 func (t *take) answer() {
 	for origin, results := range t.answers {
@@ -252,7 +266,7 @@ func (t *take) answer() {
 			t.p.s.deliver(results) // this very run: no need to go round by the server
 			continue
 		}
-		data, err := encode(&resultMessage{Results: results})
+		data, err := encode(&resultMessage{Results: results, Reach: t.reach()})
 		if err == nil {
 			err = t.p.s.control.Publish(subjectResult(origin), data)
 		}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"natter/chat"
 )
 
@@ -18,6 +16,10 @@ import (
 // beyond that sequence misses nothing; any other reads the queue.
 //
 //	live.<user>:  sequence (8 bytes, big endian) | before (8 bytes) | stored entry
+//
+// In a cluster the node that leads the stream tells. One that comes to lead begins
+// at the stream's end and has every session look at its queue: what the one before
+// didn't get to tell lies before that end.
 //
 // before is all ones when the teller doesn't know, which makes everyone read.
 type teller struct {
@@ -38,21 +40,23 @@ func newTeller(s *Store, q int) (*teller, error) {
 	return &teller{s: s, q: q, last: make(map[chat.UserID]uint64)}, nil
 }
 
-// run tells until ctx ends; after a failure it begins again at the stream's end
-// and makes everybody look at their queue.
+// run tells while this node leads the stream, until ctx ends.
 func (t *teller) run(ctx context.Context) {
+	t.s.whileLeading(ctx, numbered(streamSync, t.q), t.lead)
+}
+
+// lead tells until ctx ends; after a failure it begins again at the stream's end
+// and makes everybody look at their queue.
+func (t *teller) lead(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := t.tell(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		t.s.log.Warn("a teller begins again", "queue", t.q, "error", err)
-		again := time.NewTimer(200 * time.Millisecond)
-		select {
-		case <-ctx.Done():
-		case <-again.C:
+		if wait(ctx, 200*time.Millisecond) != nil {
+			return
 		}
-		again.Stop()
 	}
 }
 
@@ -61,13 +65,7 @@ func (t *teller) tell(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	consumer, err := t.s.js.OrderedConsumer(ctx, numbered(streamSync, t.q), jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: end + 1, InactiveThreshold: time.Minute,
-	})
-	if err != nil {
-		return fmt.Errorf("follow the queues: %w", err)
-	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(2048))
+	messages, err := t.s.read(ctx, numbered(streamSync, t.q), end+1, 2048)
 	if err != nil {
 		return fmt.Errorf("follow the queues: %w", err)
 	}
@@ -75,7 +73,11 @@ func (t *teller) tell(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, messages.Stop)
 	defer stop()
 	clear(t.last)
-	if err := t.s.control.Publish(subjectTellAll, nil); err != nil {
+	look, err := encode(&lookMessage{Queue: t.q, End: end})
+	if err != nil {
+		return err
+	}
+	if err := t.s.control.Publish(subjectTellAll, look); err != nil {
 		return err
 	}
 	skip := len(subjectSync(t.q, ""))
@@ -88,6 +90,9 @@ func (t *teller) tell(ctx context.Context) error {
 		meta, err := msg.Metadata()
 		if err != nil {
 			return err
+		}
+		if isFence(msg.Subject()) {
+			continue
 		}
 		u := chat.UserID(msg.Subject()[skip:])
 		sequence := meta.Sequence.Stream

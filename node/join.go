@@ -201,3 +201,8 @@ func (n *natsServer) led() bool {
 	info, err := n.server.Jsz(nil)
 	return err == nil && info.Meta != nil && info.Meta.Leader != "" && n.server.JetStreamIsCurrent()
 }
+
+// leads tells whether this node leads a stream.
+func (n *natsServer) leads(stream string) bool {
+	return n.server.JetStreamIsStreamLeader(account, stream)
+}

@@ -185,11 +185,12 @@ func (n *Node) open(ctx context.Context) (err error) {
 	metrics := prometheus.NewRegistry() // of this try
 	o := jetstream.Options{
 		Connect: n.nats.connect, Partitions: c.Partitions, Node: c.Name, Clean: n.data.clean, Replicas: 1,
-		QueueRetention: c.QueueRetention, Log: n.log.With("part", "store"), Registry: metrics, Fatal: n.fail, Doing: n.doing,
+		QueueRetention: c.QueueRetention, Log: n.log.With("part", "store"), Registry: metrics, Fatal: n.fail, Progress: n.doing,
 	}
 	if n.member != nil {
-		o.Replicas, o.Join = replicas, n.agree
+		o.Replicas, o.Join, o.Leads = replicas, n.agree, n.nats.leads
 	}
+	n.stage.is("creating streams")
 	if n.store, err = jetstream.Open(ctx, o); err != nil {
 		return fmt.Errorf("open the store: %w", err)
 	}

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -124,6 +126,10 @@ type natsLog struct {
 	last  atomic.Pointer[string] // the last error, for a start that failed
 	// broken: a stream was given up because a write failed (disk.go).
 	broken atomic.Bool
+
+	mu    sync.Mutex
+	route string // the last error of a route's handshake, and when it was told
+	told  time.Time
 }
 
 func (l *natsLog) Noticef(format string, args ...any) { l.log.Debug(fmt.Sprintf(format, args...)) }
@@ -132,20 +138,50 @@ func (l *natsLog) Tracef(string, ...any)              {}
 
 func (l *natsLog) Warnf(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	if strings.HasPrefix(text, "Filestore [") && strings.Contains(text, "Stream state") { // it mends itself at each start
-		l.log.Debug(text)
+	if strings.HasPrefix(text, "Filestore [") && strings.Contains(text, "Stream state") || slices.ContainsFunc(ordinary, func(s string) bool { return strings.HasPrefix(text, s) }) {
+		l.log.Debug(text) // it mends itself at each start
 		return
 	}
 	l.log.Warn(text)
 }
 
+// ordinary are warnings about what every start and stop of a member goes through;
+// the start says itself what it waits for.
+var ordinary = []string{"Waiting for routing to be established", "JetStream has not established contact with a meta leader", "Metalayer blocking snapshot"}
+
 func (l *natsLog) Errorf(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
+	if strings.HasPrefix(text, "Error trying to connect to route") && !strings.Contains(text, "lookup ") {
+		l.log.Debug(text) // the other member is down; a name that isn't known is worth a line
+		return
+	}
+	if l.repeated(text) {
+		return
+	}
 	l.last.Store(&text)
 	if strings.Contains(text, "failed to store a msg") || strings.Contains(text, "Critical write error") {
 		l.broken.Store(true)
 	}
 	l.log.Error(text)
+}
+
+// againAfter is how often an error that comes back with each try of a route is told.
+const againAfter = time.Minute
+
+// repeated tells whether a route's error was told a moment ago. Routes are tried
+// each second, and their errors differ in the port they came from only.
+func (l *natsLog) repeated(text string) bool {
+	if !strings.Contains(text, "TLS route handshake error") {
+		return false
+	}
+	_, what, _ := strings.Cut(text, "TLS route handshake error")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now := time.Now(); l.route != what || now.Sub(l.told) > againAfter {
+		l.route, l.told = what, now
+		return false
+	}
+	return true
 }
 
 func (l *natsLog) Fatalf(format string, args ...any) {

@@ -1,0 +1,195 @@
+package jetstream
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Leadership is who leads a stream, for the operator's status.
+type Leadership struct {
+	Stream    string // such as LOG-0
+	Leader    string // the node; empty: none now
+	Replicas  []Replica
+	Projector string // of a LOG: the node whose projector was heard of last
+	Lag       uint64 // of a LOG: batches that are committed and not projected
+}
+
+// Replica is a copy of a stream on another node than the leader.
+type Replica struct {
+	Node    string
+	Current bool   // it has what the leader has, or nearly
+	Offline bool   // it isn't there
+	Lag     uint64 // operations it is behind
+}
+
+// streams are the names of all streams.
+func (s *Store) streams() []string {
+	var names []string
+	for p := range s.o.Partitions {
+		for _, prefix := range []string{streamLog, streamHistory, streamSync, streamMarks} {
+			names = append(names, numbered(prefix, p))
+		}
+	}
+	return append(names, streamCheckpoint, streamCursors, streamRecords)
+}
+
+// Leaders tells for each stream who leads it and how far its replicas are, in the
+// order of their names. A stream whose leader doesn't answer until ctx ends, or for
+// 2 s, has none.
+func (s *Store) Leaders(ctx context.Context) []Leadership {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	names := s.streams()
+	found := make([]Leadership, len(names))
+	var asking sync.WaitGroup
+	for i, name := range names {
+		asking.Go(func() {
+			found[i] = Leadership{Stream: name}
+			stream, err := s.js.Stream(ctx, name)
+			if err != nil {
+				return
+			}
+			cluster := stream.CachedInfo().Cluster
+			if cluster == nil { // alone
+				found[i].Leader = s.o.Node
+				return
+			}
+			found[i].Leader = cluster.Leader
+			for _, r := range cluster.Replicas {
+				found[i].Replicas = append(found[i].Replicas, Replica{r.Name, r.Current, r.Offline, r.Lag})
+			}
+		})
+	}
+	asking.Wait()
+	for p := range s.o.Partitions {
+		i := slices.Index(names, numbered(streamLog, p))
+		if s.clustered() {
+			known := s.partitions.of(p)
+			found[i].Projector, found[i].Lag = known.node, known.lag()
+		} else {
+			found[i].Projector, found[i].Lag = s.o.Node, s.projectors[p].lag()
+		}
+	}
+	slices.SortFunc(found, func(a, b Leadership) int { return cmp.Compare(a.Stream, b.Stream) })
+	return found
+}
+
+// StepDown hands over every stream this node leads, one after the other and the logs
+// last, and returns when it leads none or ctx ends. Projectors keep a checkpoint
+// before, so that the next begins right behind them; each is handed over in some tens
+// of milliseconds. Nothing where the node is alone. Other nodes may hand streams to
+// this one afterwards.
+func (s *Store) StepDown(ctx context.Context) error {
+	if !s.clustered() {
+		return nil
+	}
+	names := s.streams()
+	slices.SortStableFunc(names, func(a, b string) int { // logs last
+		return cmp.Compare(isLog(a), isLog(b))
+	})
+	for _, name := range names {
+		if !s.leads(name) {
+			continue
+		}
+		if err := s.stepDown(ctx, name); err != nil {
+			return fmt.Errorf("hand over %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func isLog(stream string) int {
+	if len(stream) > len(streamLog) && stream[:len(streamLog)] == streamLog {
+		return 1
+	}
+	return 0
+}
+
+// stepDown hands over one stream.
+func (s *Store) stepDown(ctx context.Context, stream string) error {
+	for _, p := range s.projectors {
+		if numbered(streamLog, p.partition) == stream {
+			p.settle(ctx)
+		}
+	}
+	for s.leads(stream) {
+		err := s.askToStepDown(ctx, stream)
+		if ctx.Err() != nil {
+			return errors.Join(err, context.Cause(ctx))
+		}
+		for range 10 { // what was answered shows in a moment
+			if !s.leads(stream) || wait(ctx, untilEvery) != nil {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Store) askToStepDown(ctx context.Context, stream string) error {
+	ctx, cancel := context.WithTimeout(ctx, answerSoon)
+	defer cancel()
+	msg, err := s.control.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+stream, nil)
+	if err != nil {
+		return err
+	}
+	var reply struct {
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(msg.Data, &reply); err != nil {
+		return err
+	}
+	if reply.Error != nil {
+		return reply.Error
+	}
+	return nil
+}
+
+// settleWithin bounds how long a projector that is handed over may take for its last
+// checkpoint.
+const settleWithin = time.Second
+
+// settle has the finisher keep a checkpoint of what is finished, if it is there.
+func (p *projector) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	kept := make(chan struct{})
+	select {
+	case p.settling <- kept:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-kept:
+	case <-ctx.Done():
+	}
+}
+
+// leave is Close in a cluster.
+func (s *Store) leave(ctx context.Context) error {
+	poll := time.NewTicker(untilEvery)
+	defer poll.Stop()
+	for waiting := true; waiting; {
+		select {
+		case <-poll.C:
+			waiting = s.answers.len() > 0
+		case <-ctx.Done():
+			waiting = false
+		}
+	}
+	err := s.StepDown(ctx)
+	if err != nil { // the others elect
+		s.log.Warn("not everything was handed over", "error", err)
+	}
+	s.cursors.finish(ctx)
+	s.abandon()
+	return nil
+}
