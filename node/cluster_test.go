@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -134,10 +135,9 @@ func eventually(t *testing.T, client *http.Client, url string, code int, says st
 	last := ""
 	for time.Now().Before(deadline) {
 		if res, err := client.Get(url); err == nil {
-			b := make([]byte, 4096)
-			n, _ := res.Body.Read(b)
+			b, _ := io.ReadAll(res.Body) // what is cut off isn't what is waited for
 			_ = res.Body.Close()
-			if last = fmt.Sprintf("%d %s", res.StatusCode, b[:n]); res.StatusCode == code && strings.Contains(last, says) {
+			if last = fmt.Sprintf("%d %s", res.StatusCode, b); res.StatusCode == code && strings.Contains(last, says) {
 				return
 			}
 		}

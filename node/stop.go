@@ -64,7 +64,11 @@ func (n *Node) stop(ctx context.Context) error {
 func (n *Node) closeOpened(ctx context.Context) (err error) {
 	if n.ids != nil {
 		// Without it the next start waits a moment, nothing worse.
-		if err := n.ids.close(ctx); err != nil {
+		// The last member of a cluster to stop has no majority to store it with.
+		giving, cancel := context.WithTimeout(ctx, giveBackWithin)
+		err := n.ids.close(giving)
+		cancel()
+		if err != nil {
 			n.log.Warn("the rest of the ids' lease is not given back", "err", err)
 		}
 	}
@@ -76,6 +80,9 @@ func (n *Node) closeOpened(ctx context.Context) (err error) {
 	}
 	return err
 }
+
+// giveBackWithin bounds giving back the rest of the ids' lease.
+const giveBackWithin = 2 * time.Second
 
 // closeParts takes back an open that failed.
 func (n *Node) closeParts() {
