@@ -77,17 +77,22 @@ func run(natter, dir string, args []string) error {
 			_ = n.Process.Signal(syscall.SIGTERM) // one that has ended doesn't mind
 		}
 	}
-	if len(all) > 0 {
+	stopping := len(all) > 0
+	if stopping {
 		stop()
 	}
 	for left := len(nodes); left > 0; {
 		select {
-		case <-signals:
+		case <-signals: // a second one ends them at once
+			stopping = true
 			stop()
 		case err := <-ended:
 			all = append(all, err)
 			left--
-			stop()
+			if !stopping {
+				stopping = true
+				stop()
+			}
 		}
 	}
 	return errors.Join(all...)
