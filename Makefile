@@ -29,6 +29,11 @@ help:
 run: build ## build what changed and start a node on http://127.0.0.1:8080
 	@exec ./natter serve $(ARGS)
 
+.PHONY: cluster
+cluster: build ## three nodes on this machine, data and certificates in ./data-cluster; Ctrl-C stops all
+	@$(GO) build -o bin/cluster ./internal/tools/cluster
+	@exec bin/cluster ./natter data-cluster $(ARGS)
+
 .PHONY: build
 build: web ## build ./natter with the web app in it
 	$(GO) build -o natter .

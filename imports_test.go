@@ -17,6 +17,7 @@ var layers = map[string][]string{
 	// 0: the ground floor
 	"chat":   {},
 	"webui":  {},
+	"certs":  {},
 	"config": {"github.com/spf13/viper", "github.com/spf13/pflag", "github.com/go-viper/mapstructure/", "go.yaml.in/yaml/"},
 	// 1: one technology each
 	"wire":      {"natter/chat", "github.com/go-json-experiment/json", "github.com/go-json-experiment/json/"},
@@ -28,10 +29,10 @@ var layers = map[string][]string{
 		"github.com/danielgtaylor/huma/", "github.com/prometheus/client_golang/", "golang.org/x/time/", "github.com/go-json-experiment/json", "github.com/go-json-experiment/json/"},
 	"client": {"natter/chat", "natter/wire", "github.com/fasthttp/websocket"},
 	// 3: everything put together
-	"node": {"natter/chat", "natter/auth", "natter/contacts", "natter/jetstream", "natter/edge", "natter/config", "natter/webui",
+	"node": {"natter/chat", "natter/auth", "natter/contacts", "natter/jetstream", "natter/edge", "natter/config", "natter/certs", "natter/webui",
 		"github.com/nats-io/", "github.com/bwmarrin/snowflake", "github.com/prometheus/client_golang/"},
 	// 4: the program
-	".": {"natter/config", "natter/node", "natter/client", "natter/internal/bench", "github.com/spf13/cobra", "github.com/spf13/pflag"},
+	".": {"natter/config", "natter/certs", "natter/node", "natter/client", "natter/internal/bench", "github.com/spf13/cobra", "github.com/spf13/pflag"},
 }
 
 // TestImports holds every package to its layer. Test files are held to it too,

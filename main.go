@@ -14,7 +14,7 @@ import (
 )
 
 // commands are what natter can do; each has its file. Without one it serves.
-var commands = []func() *cobra.Command{serveCommand, configCommand, versionCommand, benchCommand, repairCommand}
+var commands = []func() *cobra.Command{serveCommand, configCommand, versionCommand, benchCommand, repairCommand, clusterCommand}
 
 // The exit codes, as --help promises them.
 const (
@@ -54,7 +54,7 @@ func rootCommand() *cobra.Command {
 	for _, command := range commands {
 		root.AddCommand(command())
 	}
-	for _, c := range append(root.Commands(), root) {
+	for _, c := range allCommands(root) {
 		check := c.Args
 		c.Args = func(cmd *cobra.Command, args []string) error {
 			if check == nil {
@@ -68,6 +68,15 @@ func rootCommand() *cobra.Command {
 		c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	}
 	return root
+}
+
+// allCommands are a command and all below it.
+func allCommands(c *cobra.Command) []*cobra.Command {
+	all := []*cobra.Command{c}
+	for _, below := range c.Commands() {
+		all = append(all, allCommands(below)...)
+	}
+	return all
 }
 
 // usageError is a command line that can't be understood.

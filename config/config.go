@@ -27,6 +27,12 @@ type Config struct {
 	Origins        []string
 	TrustedProxies []string
 
+	Cluster       []string // every member's route address; empty: a single node
+	ClusterListen string
+	ClusterCerts  string
+	ClusterName   string
+	Advertise     string
+
 	Durability     string // Safe or Fast
 	Partitions     int
 	QueueRetention time.Duration
@@ -41,6 +47,9 @@ type Config struct {
 	LogLevel  string // debug, info, warn, error
 	LogFormat string // auto, text, json
 }
+
+// Clustered tells whether the node is a member of a cluster.
+func (c *Config) Clustered() bool { return len(c.Cluster) > 0 }
 
 // The values of Durability.
 const (

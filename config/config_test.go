@@ -93,6 +93,17 @@ func TestFileFromTheEnvironment(t *testing.T) {
 	}
 }
 
+// member is a file for a member of a cluster, without the lines that begin with without.
+func member(without string) string {
+	text := ""
+	for line := range strings.Lines("name: a\ncluster: [a.example:6222, 10.0.0.2:6222, '[fd00::3]:6222']\ncluster_listen: 0.0.0.0:6222\ncluster_certs: certs\n") {
+		if without == "" || !strings.HasPrefix(line, without) {
+			text += line
+		}
+	}
+	return text
+}
+
 func TestRefusals(t *testing.T) {
 	for _, c := range []struct {
 		args, env   []string
@@ -129,6 +140,26 @@ func TestRefusals(t *testing.T) {
 		{file: "public_url: https://a.example/chat", field: "public_url", says: "scheme and host"},
 		{file: "origins: [\"*\"]", field: "origins", says: "scheme and host"},
 		{file: "trusted_proxies: [proxy]", field: "trusted_proxies", says: "prefix"},
+		{file: "tls_cert: a.pem\ntls_key: b.pem\nadvertise: http://a.example", field: "advertise", says: "https"},
+		{file: "cluster: [a:1, b:2, c]", field: "cluster", says: "host:port"},
+		{file: "cluster: [a:1, b:2, c:0]", field: "cluster", says: "1 to 65535"},
+		{file: "cluster: [a:1, b:2, c:03]", field: "cluster", says: "1 to 65535"},
+		{file: "cluster: [a:1, b:2, 0.0.0.0:3]", field: "cluster", says: "can reach"},
+		{file: "cluster: [a:1, b:2, a b:3]", field: "cluster", says: "host name"},
+		{file: "cluster: [a:1]", field: "cluster", says: "one node"},
+		{file: "cluster: [a:1, b:1]", field: "cluster", says: "two are worse than one"},
+		{file: "cluster: [a:1, b:1, c:1, d:1]", field: "cluster", says: "list 3 or 5"},
+		{file: "cluster: [a:1, b:1, b:1]", field: "cluster", says: "b:1 twice"},
+		{file: "cluster: 1:1,2:1,3:1,4:1,5:1,6:1,7:1,8:1,9:1,10:1,11:1", field: "cluster", says: "at most 9"},
+		{file: member("cluster_certs:"), field: "cluster_certs", says: "`natter cluster init`"},
+		{file: member("cluster_listen:"), field: "cluster_listen", says: "is needed"},
+		{file: member("cluster_listen:") + "cluster_listen: :0\n", field: "cluster_listen", says: "fixed port"},
+		{file: member("cluster_listen:") + "cluster_listen: 127.0.0.1:8080\n", field: "cluster_listen", says: "another address"},
+		{file: member("name:"), field: "name", says: "every member has its own"},
+		{file: member("") + "listen: :80\ninsecure: on\n", field: "advertise", says: "every address of the machine"},
+		{file: member("") + "cluster_name: a b\n", field: "cluster_name", says: "1 to 32"},
+		{file: "cluster_listen: :6222", field: "cluster_listen", says: "goes with cluster"},
+		{file: "cluster_certs: certs", field: "cluster_certs", says: "goes with cluster"},
 		{file: "- a\n- b", field: "config", says: "cannot unmarshal"},
 		{file: "a: [", field: "config", says: "did not find"},
 	} {
@@ -141,7 +172,7 @@ func TestRefusals(t *testing.T) {
 	if _, _, err := Load(nil, "/nonexistent/natter.yaml", []string{}); err == nil || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("a file that isn't there: %v", err)
 	}
-	for _, good := range []string{"listen: 0.0.0.0:80\ninsecure: on", "listen: :443\ntls_cert: a\ntls_key: b", "listen: localhost:80", "listen: '[::1]:80'", "# nothing"} {
+	for _, good := range []string{member(""), member("") + "listen: :80\ninsecure: on\nadvertise: http://a.example\n", member("") + "cluster_name: other", "listen: 0.0.0.0:80\ninsecure: on", "listen: :443\ntls_cert: a\ntls_key: b", "listen: localhost:80", "listen: '[::1]:80'", "# nothing"} {
 		if _, _, err := load(t, nil, good); err != nil {
 			t.Errorf("%q: %v", good, err)
 		}
@@ -160,6 +191,7 @@ func TestAllRefusalsAtOnce(t *testing.T) {
 func FuzzLoad(f *testing.F) {
 	f.Add(Default())
 	f.Add("listen: 0.0.0.0:1\ninsecure: on\norigins: a,b")
+	f.Add(member(""))
 	f.Add("a: &a [*a]")
 	f.Add("partitions: 0x10\nheartbeat: 1e3s")
 	dir := f.TempDir()

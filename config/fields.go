@@ -47,6 +47,24 @@ beside the node's own. Comma-separated where it isn't YAML; at most 64.`},
 	{"trusted_proxies", "", list(func(c *Config) *[]string { return &c.TrustedProxies }, 64, checkPrefix), `
 Addresses or prefixes, as 10.0.0.0/8, whose X-Forwarded-For says who is asking.
 Without it everyone behind a proxy shares the proxy's rate limits; at most 64.`},
+	{"cluster", "", list(func(c *Config) *[]string { return &c.Cluster }, maxMembers, checkMember), `
+The route addresses of all members of the cluster, this one's too, host:port
+with commas between: a.example:6222,b.example:6222,c.example:6222. 3, 5, 7 or 9;
+the same on every member. Empty is a single node.`},
+	{"cluster_listen", "", address(func(c *Config) *string { return &c.ClusterListen }, true), `
+Where this member takes the others' connections, host:port, as 0.0.0.0:6222. Only
+who has a certificate of cluster_certs' authority gets in.`},
+	{"cluster_certs", "", text(func(c *Config) *string { return &c.ClusterCerts }, 0, 4096), `
+Directory of ca.crt, node.crt and node.key, made by "natter cluster init" and
+"natter cluster cert". The certificate is of this node's name, and names the host
+that stands for it in cluster.`},
+	{"cluster_name", "natter", identifier(func(c *Config) *string { return &c.ClusterName }, 1), `
+The cluster's name, 1 to 32 of A-Z a-z 0-9 _ -; the same on every member. Written
+into the data directory when it is made.`},
+	{"advertise", "", origin(func(c *Config) *string { return &c.Advertise }), `
+How clients and other nodes reach this very node, as https://a.example.org: what
+discovery tells of it. Empty is public_url, or else the listen address. Members
+of a cluster that share one public_url each need their own.`},
 	{"durability", Safe, oneOf(func(c *Config) *string { return &c.Durability }, Safe, Fast), `
 safe: a message is acknowledged when it is on the disk (fsync). fast: the disk
 follows within a second; a power failure may take that second's messages, the

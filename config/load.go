@@ -101,7 +101,7 @@ func Load(flags *pflag.FlagSet, file string, env []string) (*Config, Origins, er
 	if err := errors.Join(refused...); err != nil {
 		return nil, nil, err
 	}
-	if err := c.Validate(); err != nil {
+	if err := errors.Join(c.Validate(), c.named(from)); err != nil {
 		return nil, nil, err
 	}
 	return c, from, nil
@@ -197,6 +197,10 @@ func (c *Config) Validate() error {
 	if tls && strings.HasPrefix(c.PublicURL, "http:") {
 		refuse("public_url", "must be https, as the node speaks TLS")
 	}
+	if tls && strings.HasPrefix(c.Advertise, "http:") {
+		refuse("advertise", "must be https, as the node speaks TLS")
+	}
+	c.validateCluster(refuse)
 	return errors.Join(refused...)
 }
 

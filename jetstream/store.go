@@ -18,8 +18,8 @@ import (
 	"natter/chat"
 )
 
-// Options are what a Store needs. All fields but Registry, Leads and Progress are
-// required.
+// Options are what a Store needs. All fields but Registry, Leads, Progress and
+// Join are required.
 type Options struct {
 	// Connect opens one more connection to the node's own server; the Store
 	// closes it.
@@ -45,6 +45,9 @@ type Options struct {
 	Registry       prometheus.Registerer
 	// Fatal is told of what a running Store can't mend by itself.
 	Fatal func(error)
+	// Join is called by Open when the records can be read, and before anything else
+	// is made; its error ends Open and is returned as it is.
+	Join func(ctx context.Context, records func(bucket string) chat.Records) error
 
 	fault fault // of the projectors' writes, in tests
 }
@@ -121,6 +124,14 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s.publishers = append(s.publishers, s.keeper)
+	if err = s.createRecords(ctx); err != nil {
+		return nil, err
+	}
+	if o.Join != nil {
+		if err = o.Join(ctx, s.Records); err != nil {
+			return nil, err
+		}
+	}
 	if err = s.createStreams(ctx); err != nil {
 		return nil, err
 	}

@@ -11,7 +11,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// createStreams creates or updates every stream, all at once; doing it again changes
+// createRecords makes the stream of the records, before all others.
+func (s *Store) createRecords(ctx context.Context) error {
+	return s.createStream(ctx, jetstream.StreamConfig{Name: streamRecords, Subjects: []string{"record.>"},
+		MaxMsgsPerSubject: 1, AllowRollup: true, AllowDirect: true, Duplicates: duplicateWindow})
+}
+
+// createStreams creates or updates every other stream, all at once; doing it again changes
 // nothing, and the nodes of a cluster may do it at the same time.
 func (s *Store) createStreams(ctx context.Context) error {
 	configs := []jetstream.StreamConfig{
@@ -22,7 +28,6 @@ func (s *Store) createStreams(ctx context.Context) error {
 		s.async(jetstream.StreamConfig{Name: streamSeen, Subjects: []string{"seen.*"}, MaxMsgsPerSubject: 1, MaxAge: s.o.QueueRetention}),
 		s.leases.config(),
 		s.places.config(),
-		{Name: streamRecords, Subjects: []string{"record.>"}, MaxMsgsPerSubject: 1, AllowRollup: true, AllowDirect: true, Duplicates: duplicateWindow},
 	}
 	for p := range s.o.Partitions {
 		configs = append(configs, s.partitionStreams(p)...)

@@ -36,11 +36,17 @@ const (
 // identity is what a data directory was made with, and can't be changed by
 // starting a node differently.
 type identity struct {
-	Format     int       `json:"format"`
-	Partitions int       `json:"partitions"`
-	Name       string    `json:"name"`
-	Cluster    bool      `json:"cluster"`
-	Created    time.Time `json:"created"`
+	Format     int    `json:"format"`
+	Partitions int    `json:"partitions"`
+	Name       string `json:"name"`
+	// Cluster says that it is a member's, of the cluster of that name and id.
+	Cluster     bool   `json:"cluster"`
+	ClusterName string `json:"cluster_name,omitempty"`
+	ClusterID   string `json:"cluster_id,omitempty"`
+	// Joined says that the cluster has taken this member in: until then Partitions
+	// is only what it was started with.
+	Joined  bool      `json:"joined,omitempty"`
+	Created time.Time `json:"created"`
 }
 
 // directory is a data directory in use by this process.
@@ -49,10 +55,12 @@ type directory struct {
 	lock  *os.File
 	clean bool // the last node stopped in order, or there was none
 	fresh bool // made just now
+	made  identity
 }
 
-// openDirectory makes, locks and checks a data directory. It must be closed.
-func openDirectory(path, name string, partitions int, now time.Time) (_ *directory, err error) {
+// openDirectory makes, locks and checks the data directory of a node that is what
+// as says. It must be closed.
+func openDirectory(path string, as identity, now time.Time) (_ *directory, err error) {
 	refuse := func(format string, args ...any) error { return &DataError{path, fmt.Sprintf(format, args...)} }
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, refuse("can't be made: %v", reason(err))
@@ -79,28 +87,53 @@ func openDirectory(path, name string, partitions int, now time.Time) (_ *directo
 			return nil, refuse("holds streams but no %s: it isn't natter's, or the file was lost", identityFile)
 		}
 		d.fresh = true
-		made = identity{Format: dataFormat, Partitions: partitions, Name: name, Created: now.UTC().Truncate(time.Second)}
+		made = as
+		made.Format, made.Created = dataFormat, now.UTC().Truncate(time.Second)
 		if err := d.make(made); err != nil {
 			return nil, refuse("can't be written: %v", reason(err))
 		}
 	} else if err != nil {
 		return nil, refuse("has a %s that can't be read: %v", identityFile, reason(err))
 	}
-	switch {
-	case made.Format != dataFormat:
-		return nil, refuse("is of format %d, this natter reads format %d", made.Format, dataFormat)
-	case made.Cluster:
-		return nil, refuse("belongs to a cluster; starting it alone would lose its streams")
-	case made.Partitions != partitions:
-		return nil, refuse("was made with partitions: %d, which can't change; this node was started with %d", made.Partitions, partitions)
-	case made.Name != name:
-		return nil, refuse("belongs to the node %q; this one was started as %q", made.Name, name)
+	if why := made.unlike(as); why != "" {
+		return nil, refuse("%s", why)
 	}
+	d.made = made
 	if _, err = os.Stat(d.file(runningFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, refuse("can't be read: %v", reason(err))
 	}
 	d.clean = err != nil
 	return d, nil
+}
+
+// unlike says why a node that is what as says can't use what was made; empty if it can.
+func (made identity) unlike(as identity) string {
+	switch {
+	case made.Format != dataFormat:
+		return fmt.Sprintf("is of format %d, this natter reads format %d", made.Format, dataFormat)
+	case as.Cluster && !made.Cluster:
+		return "was made by a single node, and a cluster would delete its streams: `natter cluster grow` makes a cluster of it and keeps everything"
+	case made.Cluster && !as.Cluster:
+		return fmt.Sprintf("belongs to the cluster %q, and a node alone would lose its streams: start it with the cluster's settings (cluster, cluster_listen, cluster_certs)", made.ClusterName)
+	case made.ClusterID != as.ClusterID:
+		return fmt.Sprintf("belongs to the cluster %s (%q); the certificates in cluster_certs are of the cluster %s", made.ClusterID, made.ClusterName, as.ClusterID)
+	case made.ClusterName != as.ClusterName:
+		return fmt.Sprintf("belongs to the cluster %q; this node was started with cluster_name: %s", made.ClusterName, as.ClusterName)
+	case made.Partitions != as.Partitions && made.Joined == made.Cluster:
+		return fmt.Sprintf("was made with partitions: %d, which can't change; this node was started with %d", made.Partitions, as.Partitions)
+	case made.Name != as.Name:
+		return fmt.Sprintf("belongs to the node %q; this one was started as %q", made.Name, as.Name)
+	}
+	return ""
+}
+
+// join notes that the cluster has taken this node in, with its partitions.
+func (d *directory) join(partitions int) error {
+	if d.made.Joined && d.made.Partitions == partitions {
+		return nil
+	}
+	d.made.Joined, d.made.Partitions = true, partitions
+	return d.make(d.made)
 }
 
 // started leaves the mark: from here on, an end without stopped is a crash.

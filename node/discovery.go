@@ -28,14 +28,6 @@ func found[N interface{ ~entry }](_ func(string) []N, nodes func(region string) 
 	}
 }
 
-// url is where clients reach this node.
-func (n *Node) url() string {
-	if n.config.PublicURL != "" {
-		return n.config.PublicURL
-	}
-	return n.URL()
-}
-
 // nodes is where a client near region may go, best first. It asks nobody.
 func (n *Node) nodes(region string) []entry {
 	self := n.describe()
@@ -95,7 +87,7 @@ func order(nodes []leaseRecord, region string, random func() float64) []entry {
 func (n *Node) describe() leaseRecord {
 	load := float64(n.listener.open()) / float64(n.most)
 	return leaseRecord{
-		URL: n.url(), Region: n.config.Region, Load: math.Round(load*1000) / 1000, Capacity: n.most,
+		URL: n.advertised(), Region: n.config.Region, Load: math.Round(load*1000) / 1000, Capacity: n.most,
 		Ready: n.serves.Load() && n.fit() == nil, Draining: n.stopping.Load(),
 		Natter: Version, Format: dataFormat, Wire: wireVersion, Worker: n.worker(), Started: n.since,
 	}

@@ -39,7 +39,7 @@ func TestAFailedWriteHoldsTheNode(t *testing.T) {
 	if err := n.Stop(ctx); err == nil {
 		t.Error("the stop is called one in order")
 	}
-	d, err := openDirectory(c.Data, c.Name, c.Partitions, time.Now())
+	d, err := openDirectory(c.Data, identity{Name: c.Name, Partitions: c.Partitions}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,8 +36,11 @@ type Node struct {
 	config   *config.Config
 	log      *slog.Logger
 	registry *prometheus.Registry
+	member   *member // nil: alone
 	data     *directory
+	stage    *stage
 	listener *listener
+	early    *early
 	most     int          // connections at once
 	secure   *tls.Config  // nil: no TLS
 	back     net.Listener // of the admin; nil: none
@@ -52,10 +57,12 @@ type Node struct {
 	contacts *contacts.Service
 	edge     *edge.Edge
 	built    bool        // the web app is in this binary
-	replicas int         // of everything: 1, or 3 in a cluster
+	marked   bool        // the mark "running" was left
+	opened   bool        // the store was begun to be opened
 	since    chat.Millis // when Start was called
 	serves   atomic.Bool // clients are let in
 
+	started  atomic.Bool // Start is through: what is above doesn't change any more
 	serving  sync.WaitGroup
 	stopping atomic.Bool
 	quit     chan struct{} // closed when stopping begins
@@ -70,11 +77,13 @@ type Node struct {
 // ownFiles is how many files a node keeps open for itself, with room.
 const ownFiles = 256
 
-// Start starts a node and returns when it is ready. ctx bounds the start only.
-// Whoever starts it must Stop it. Besides *DataError, ErrAddressInUse and
+// Start starts a node and returns when it is ready, which in a cluster is when
+// enough of the others are there, however long that takes. ctx bounds the start
+// only. Whoever starts it must Stop it. Besides *DataError, ErrAddressInUse and
 // *config.Error, errors are of the machine.
 func Start(ctx context.Context, c *config.Config, log *slog.Logger) (_ *Node, err error) {
-	n := &Node{config: c, log: log, registry: newRegistry(c.Name), ended: make(chan struct{}), failed: make(chan struct{}), quit: make(chan struct{}), replicas: 1}
+	n := &Node{config: c, log: log, registry: newRegistry(c.Name), ended: make(chan struct{}), failed: make(chan struct{}), quit: make(chan struct{})}
+	n.stage = &stage{log: log, level: slog.LevelDebug}
 	defer func() {
 		if err != nil {
 			n.abandon()
@@ -82,28 +91,24 @@ func Start(ctx context.Context, c *config.Config, log *slog.Logger) (_ *Node, er
 	}()
 	begun := time.Now()
 	n.since = chat.MillisOf(begun)
-	if n.data, err = openDirectory(c.Data, c.Name, c.Partitions, begun); err != nil {
+	as := identity{Name: c.Name, Partitions: c.Partitions}
+	if c.Clustered() {
+		n.stage.level = slog.LevelInfo
+		if n.member, err = newMember(c, begun); err != nil {
+			return nil, err
+		}
+		as.Cluster, as.ClusterName, as.ClusterID = true, c.ClusterName, n.member.certs.ClusterID
+	}
+	if n.data, err = openDirectory(c.Data, as, begun); err != nil {
 		return nil, err
 	}
 	if err := n.listen(); err != nil {
 		return nil, err
 	}
-	if err := n.data.started(); err != nil {
+	if err := n.begin(ctx); err != nil {
 		return nil, err
 	}
-	if !n.data.clean {
-		log.Warn("the last stop was not in order; what it left unfinished is made again")
-	}
-	if n.nats, err = startServer(n.data, c.Name, c.Durability == config.Safe, log, n.fail); err != nil {
-		return nil, err
-	}
-	n.nats.watch(n.registry)
-	if err := n.open(ctx); err != nil {
-		return nil, err
-	}
-	if err := n.data.settle(); err != nil {
-		return nil, &DataError{n.data.path, fmt.Sprintf("can't be written: %v", reason(err))}
-	}
+	n.started.Store(true)
 	n.serve()
 	n.announce(ctx)
 	log.Info("the node is ready", "url", n.URL(), "admin", n.AdminURL(), "data", c.Data, "version", Version,
@@ -111,8 +116,40 @@ func Start(ctx context.Context, c *config.Config, log *slog.Logger) (_ *Node, er
 	return n, nil
 }
 
+// begin brings everything up between the listeners and the edge, while others
+// answer on them.
+func (n *Node) begin(ctx context.Context) (err error) {
+	n.serveEarly()
+	if err := n.data.started(); err != nil {
+		return err
+	}
+	n.marked = true
+	if !n.data.clean {
+		n.log.Warn("the last stop was not in order; what it left unfinished is made again")
+	}
+	n.stage.is("starting NATS")
+	if n.nats, err = startServer(n.data, n.config.Name, n.config.Durability == config.Safe, n.member, n.log, n.fail); err != nil {
+		return err
+	}
+	n.nats.watch(n.registry)
+	if n.member != nil {
+		n.member.expiry(n.registry)
+		n.serving.Go(func() { n.member.watchExpiry(n.quit, n.log) })
+		if err := n.meetPeers(ctx); err != nil {
+			return err
+		}
+	}
+	if err := n.openPatiently(ctx); err != nil {
+		return err
+	}
+	if err := n.data.settle(); err != nil {
+		return &DataError{n.data.path, fmt.Sprintf("can't be written: %v", reason(err))}
+	}
+	return nil
+}
+
 // listen takes the addresses, so that a taken one fails before anything is
-// touched. Clients that come early wait in the kernel until the node is ready.
+// touched.
 func (n *Node) listen() error {
 	c := n.config
 	if c.TLSCert != "" {
@@ -152,19 +189,28 @@ func take(field, address string) (net.Listener, error) {
 	return l, nil
 }
 
-// open opens everything over NATS, innermost first.
+// open opens everything over NATS, innermost first. What it opened before it
+// failed, closeParts closes.
 func (n *Node) open(ctx context.Context) (err error) {
 	c := n.config
-	n.store, err = jetstream.Open(ctx, jetstream.Options{
-		Connect: n.nats.connect, Partitions: c.Partitions, Node: c.Name, Clean: n.data.clean, Replicas: n.replicas,
-		QueueRetention: c.QueueRetention, Log: n.log.With("part", "store"), Registry: n.registry, Fatal: n.fail,
-	})
-	if err != nil {
+	n.opened = true
+	metrics := prometheus.NewRegistry() // of this try
+	o := jetstream.Options{
+		Connect: n.nats.connect, Partitions: c.Partitions, Node: c.Name, Clean: n.data.clean, Replicas: 1,
+		QueueRetention: c.QueueRetention, Log: n.log.With("part", "store"), Registry: metrics, Fatal: n.fail, Progress: n.doing,
+	}
+	if n.member != nil {
+		o.Replicas, o.Join, o.Leads = replicas, n.agree, n.nats.leads
+	}
+	n.stage.is("creating streams")
+	if n.store, err = jetstream.Open(ctx, o); err != nil {
 		return fmt.Errorf("open the store: %w", err)
 	}
-	if err = n.takePlace(ctx, n.registry); err != nil {
+	n.stage.is("taking the node's place")
+	if err = n.takePlace(ctx, metrics); err != nil {
 		return err
 	}
+	n.stage.is("opening the accounts")
 	n.accounts, err = auth.Open(ctx, auth.Options{
 		Records: n.store.Records("auth"), NewID: n.ids.next, Log: n.log.With("part", "auth"), RateLimits: c.RateLimits,
 	})
@@ -175,17 +221,29 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("open the contacts: %w", err)
 	}
-	gauge(n.registry, "natter_contact_pairs", "Pairs of people with a friendship, a request or a block between them.", func() float64 {
+	gauge(metrics, "natter_contact_pairs", "Pairs of people with a friendship, a request or a block between them.", func() float64 {
 		pairs, _ := n.contacts.Size()
 		return float64(pairs)
 	})
+	if err := n.openEdge(); err != nil {
+		return fmt.Errorf("make the edge: %w", err)
+	}
+	return n.registry.Register(metrics)
+}
+
+// replicas are how many members of a cluster keep each stream.
+const replicas = 3
+
+// openEdge makes the edge over what is open.
+func (n *Node) openEdge() (err error) {
+	c := n.config
 	app, built := webui.Files()
 	n.built = built
 	o := edge.Options{
 		Seen: n.store.Seen(), Log: n.store.Log(), History: n.store.History(), Drafts: n.store.Drafts(), Queues: n.store.Queues(), News: n.store.News(), Cursors: n.store.Cursors(),
 		Auth: n.accounts, Contacts: n.contacts, NewID: n.ids.next, Ready: n.ready,
 		NodeID: c.Name, Version: Version, Origins: c.Origins, PublicURL: c.PublicURL,
-		Secure: n.secure != nil || len(c.PublicURL) > 5 && c.PublicURL[:6] == "https:", TrustedProxies: c.TrustedProxies,
+		Secure: n.secure != nil || strings.HasPrefix(c.PublicURL, "https:") || strings.HasPrefix(c.Advertise, "https:"), TrustedProxies: c.TrustedProxies,
 		Heartbeat: c.Heartbeat, MaxSocketsPerUser: c.MaxSocketsPerUser, RateLimits: c.RateLimits,
 		EditWindow: c.EditWindow,
 		App:        app, AppBuilt: built, Logger: n.log.With("part", "edge"), Registry: n.registry,
@@ -194,14 +252,26 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if n.roster != nil {
 		o.Roster = n.roster
 	}
-	if n.edge, err = edge.New(o); err != nil {
-		return fmt.Errorf("make the edge: %w", err)
+	n.edge, err = edge.New(o)
+	return err
+}
+
+// serveEarly answers the operator, and says to clients that the node is starting.
+func (n *Node) serveEarly() {
+	after := earlyAfter
+	if n.member != nil {
+		after = 0
 	}
-	return nil
+	n.early = startEarly(n.listener, n.secure, after, n.log)
+	if n.back != nil {
+		n.operator = n.admin()
+		n.serving.Go(func() { n.serveAdmin(n.back) })
+	}
 }
 
 // serve starts the goroutines that serve.
 func (n *Node) serve() {
+	n.early.end()
 	front := net.Listener(n.listener)
 	if n.secure != nil {
 		front = tls.NewListener(front, n.secure)
@@ -213,10 +283,6 @@ func (n *Node) serve() {
 	})
 	n.serving.Go(n.watchDisk)
 	n.serving.Go(n.giveBackMemory)
-	if n.back != nil {
-		n.operator = n.admin()
-		n.serving.Go(func() { n.serveAdmin(n.back) })
-	}
 }
 
 // fail notes why the node can't go on, the first time, and wakes Wait.
@@ -249,6 +315,9 @@ func (n *Node) fit() error {
 	if n.stopping.Load() {
 		return errors.New("the node is stopping")
 	}
+	if !n.started.Load() {
+		return errors.New("the node is starting: " + n.stage.String())
+	}
 	return n.store.Ready()
 }
 
@@ -273,6 +342,11 @@ func (n *Node) URL() string {
 		scheme = "https://"
 	}
 	return scheme + reachable(n.listener.Addr())
+}
+
+// advertised is where clients and other nodes are told to reach this very node.
+func (n *Node) advertised() string {
+	return cmp.Or(n.config.Advertise, n.config.PublicURL, n.URL())
 }
 
 // AdminURL is where the operator reaches it; empty if the admin is off.

@@ -197,7 +197,7 @@ func TestDirectoryRefusals(t *testing.T) {
 	}
 	for text, says := range map[string]string{
 		strings.Replace(string(made), `"format": 1`, `"format": 2`, 1):          "is of format 2, this natter reads format 1",
-		strings.Replace(string(made), `"cluster": false`, `"cluster": true`, 1): "belongs to a cluster",
+		strings.Replace(string(made), `"cluster": false`, `"cluster": true`, 1): "belongs to the cluster",
 		"{": "can't be read",
 	} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

@@ -22,7 +22,7 @@ const runFile = "run"
 // lease and its worker number.
 func (n *Node) takePlace(ctx context.Context, to prometheus.Registerer) (err error) {
 	log := n.log.With("part", "lease")
-	clustered := n.replicas > 1
+	clustered := n.member != nil
 	if clustered {
 		n.roster = newRoster(n.store.Places(), n.config.Name, n.log.With("part", "roster"))
 	}

@@ -37,7 +37,10 @@ func Repair(ctx context.Context, c *config.Config, check bool, log *slog.Logger,
 	if err != nil {
 		return nil, &DataError{c.Data, fmt.Sprintf("has a %s that can't be read: %v", identityFile, reason(err))}
 	}
-	d, err := openDirectory(c.Data, made.Name, made.Partitions, time.Now())
+	if made.Cluster {
+		return nil, &DataError{c.Data, fmt.Sprintf("belongs to the cluster %q, whose members mend each other; natter repair is for a node alone", made.ClusterName)}
+	}
+	d, err := openDirectory(c.Data, made, time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +56,7 @@ func Repair(ctx context.Context, c *config.Config, check bool, log *slog.Logger,
 			return nil, err
 		}
 	}
-	server, err := startServer(d, made.Name, true, log, func(err error) { fail(err) })
+	server, err := startServer(d, made.Name, true, nil, log, func(err error) { fail(err) })
 	if err != nil {
 		return nil, err
 	}

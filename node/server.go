@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,14 +15,18 @@ import (
 	"github.com/nats-io/nkeys"
 )
 
-// natsServer is the NATS server inside the process. It listens nowhere: the
-// only way in are in-process connections, which sign with a key made at this
-// start and kept in memory.
+// natsServer is the NATS server inside the process. Alone it listens nowhere; in a
+// cluster it opens routes to and for the other members. Either way the only way in
+// for clients are in-process connections, which sign with a key made at this start
+// and kept in memory.
 type natsServer struct {
 	server *server.Server
-	user   nkeys.KeyPair // of account NATTER
+	user   nkeys.KeyPair // of account
 	log    *natsLog
 }
+
+// account is where all of natter is; it has the same name on every node.
+const account = "NATTER"
 
 // The bounds of JetStream. Memory is for what lives in memory only (leases);
 // caches of files are not counted.
@@ -33,8 +39,9 @@ const (
 	syncInterval = time.Second
 )
 
-// startServer starts it over d. fatal is told when it gives up.
-func startServer(d *directory, name string, safe bool, log *slog.Logger, fatal func(error)) (_ *natsServer, err error) {
+// startServer starts it over d, as a member of a cluster unless m is nil. fatal is
+// told when it gives up.
+func startServer(d *directory, name string, safe bool, m *member, log *slog.Logger, fatal func(error)) (_ *natsServer, err error) {
 	n := &natsServer{log: &natsLog{log: log.With("part", "nats"), fatal: fatal}}
 	if n.user, err = nkeys.CreateUser(); err != nil {
 		return nil, err
@@ -52,10 +59,10 @@ func startServer(d *directory, name string, safe bool, log *slog.Logger, fatal f
 	err = o.ProcessConfigString(fmt.Sprintf(`
 		accounts {
 			SYS {}
-			NATTER { jetstream: enabled, users: [ { nkey: %s } ] }
+			%s { jetstream: enabled, users: [ { nkey: %s } ] }
 		}
 		system_account: SYS
-	`, public))
+	`, account, public))
 	if err != nil {
 		return nil, fmt.Errorf("configure NATS: %w", err)
 	}
@@ -70,6 +77,11 @@ func startServer(d *directory, name string, safe bool, log *slog.Logger, fatal f
 	o.MaxPayload = maxPayload
 	o.SyncAlways = safe
 	o.SyncInterval = syncInterval
+	if m != nil {
+		if err := m.configure(o); err != nil {
+			return nil, err
+		}
+	}
 	if n.server, err = server.NewServer(o); err != nil {
 		return nil, fmt.Errorf("make NATS: %w", err)
 	}
@@ -93,7 +105,7 @@ func (n *natsServer) connect(name string) (*nats.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nats.Connect("", nats.InProcessServer(n.server), nats.Name(name), nats.Nkey(public, n.user.Sign),
+	return nats.Connect("", nats.InProcessServer(n.server), nats.Name(name), nats.Nkey(public, n.user.Sign), nats.IgnoreDiscoveredServers(),
 		nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.Timeout(10*time.Second),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			n.log.log.Warn("a connection inside the node", "connection", name, "err", err)
@@ -114,6 +126,10 @@ type natsLog struct {
 	last  atomic.Pointer[string] // the last error, for a start that failed
 	// broken: a stream was given up because a write failed (disk.go).
 	broken atomic.Bool
+
+	mu    sync.Mutex
+	route string // the last error of a route's handshake, and when it was told
+	told  time.Time
 }
 
 func (l *natsLog) Noticef(format string, args ...any) { l.log.Debug(fmt.Sprintf(format, args...)) }
@@ -122,20 +138,50 @@ func (l *natsLog) Tracef(string, ...any)              {}
 
 func (l *natsLog) Warnf(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	if strings.HasPrefix(text, "Filestore [") && strings.Contains(text, "Stream state") { // it mends itself at each start
-		l.log.Debug(text)
+	if strings.HasPrefix(text, "Filestore [") && strings.Contains(text, "Stream state") || slices.ContainsFunc(ordinary, func(s string) bool { return strings.HasPrefix(text, s) }) {
+		l.log.Debug(text) // it mends itself at each start
 		return
 	}
 	l.log.Warn(text)
 }
 
+// ordinary are warnings about what every start and stop of a member goes through;
+// the start says itself what it waits for.
+var ordinary = []string{"Waiting for routing to be established", "JetStream has not established contact with a meta leader", "Metalayer blocking snapshot"}
+
 func (l *natsLog) Errorf(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
+	if strings.HasPrefix(text, "Error trying to connect to route") && !strings.Contains(text, "lookup ") {
+		l.log.Debug(text) // the other member is down; a name that isn't known is worth a line
+		return
+	}
+	if l.repeated(text) {
+		return
+	}
 	l.last.Store(&text)
 	if strings.Contains(text, "failed to store a msg") || strings.Contains(text, "Critical write error") {
 		l.broken.Store(true)
 	}
 	l.log.Error(text)
+}
+
+// againAfter is how often an error that comes back with each try of a route is told.
+const againAfter = time.Minute
+
+// repeated tells whether a route's error was told a moment ago. Routes are tried
+// each second, and their errors differ in the port they came from only.
+func (l *natsLog) repeated(text string) bool {
+	if !strings.Contains(text, "TLS route handshake error") {
+		return false
+	}
+	_, what, _ := strings.Cut(text, "TLS route handshake error")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now := time.Now(); l.route != what || now.Sub(l.told) > againAfter {
+		l.route, l.told = what, now
+		return false
+	}
+	return true
 }
 
 func (l *natsLog) Fatalf(format string, args ...any) {

@@ -37,22 +37,7 @@ func (n *Node) stop(ctx context.Context) error {
 	if n.listener != nil {
 		_ = n.listener.Close() // the edge has closed it already, if it served
 	}
-	if n.ids != nil {
-		// Without it the next start waits a moment, nothing worse.
-		if err := n.ids.close(ctx); err != nil {
-			n.log.Warn("the rest of the ids' lease is not given back", "err", err)
-		}
-	}
-	if n.accounts != nil {
-		n.accounts.Close()
-	}
-	if n.contacts != nil {
-		n.contacts.Close()
-	}
-	if n.store != nil {
-		n.part(ctx)
-		failed = n.store.Close(ctx)
-	}
+	failed = n.closeOpened(ctx)
 	if n.nats != nil {
 		n.nats.shutdown()
 		if failed == nil && n.nats.log.broken.Load() {
@@ -74,6 +59,46 @@ func (n *Node) stop(ctx context.Context) error {
 		failed = errors.Join(failed, n.data.close())
 	}
 	return errors.Join(cut, failed)
+}
+
+// closeOpened closes what open opens but the edge.
+func (n *Node) closeOpened(ctx context.Context) (err error) {
+	if n.ids != nil {
+		// Without it the next start waits a moment, nothing worse.
+		// The last member of a cluster to stop has no majority to store it with.
+		giving, cancel := context.WithTimeout(ctx, giveBackWithin)
+		err := n.ids.close(giving)
+		cancel()
+		if err != nil {
+			n.log.Warn("the rest of the ids' lease is not given back", "err", err)
+		}
+	}
+	if n.accounts != nil {
+		n.accounts.Close()
+	}
+	if n.contacts != nil {
+		n.contacts.Close()
+	}
+	if n.store != nil {
+		n.part(ctx)
+		err = n.store.Close(ctx)
+	}
+	return err
+}
+
+// giveBackWithin bounds giving back the rest of the ids' lease.
+const giveBackWithin = 2 * time.Second
+
+// closeParts takes back an open that failed.
+func (n *Node) closeParts() {
+	ctx, cancel := context.WithTimeout(context.Background(), abandonWithin)
+	defer cancel()
+	if err := n.closeOpened(ctx); err != nil {
+		n.log.Debug("what was opened is not closed in order", "err", err)
+	}
+	n.numbers.Store(nil)
+	n.peers, n.lease, n.roster, n.clocks = nil, nil, nil, nil
+	n.ids, n.accounts, n.contacts, n.store = nil, nil, nil, nil
 }
 
 // partOf is the clients' share of the time to stop, so that slow ones don't
@@ -98,8 +123,10 @@ func (n *Node) abandon() {
 	if n.data == nil {
 		return
 	}
+	if n.early != nil {
+		n.early.end()
+	}
 	if n.store == nil {
-		n.stopping.Store(true)
 		n.closeEarly()
 		return
 	}
@@ -110,14 +137,26 @@ func (n *Node) abandon() {
 
 // closeEarly is stop for a node without a store.
 func (n *Node) closeEarly() {
+	n.stopping.Store(true)
+	close(n.quit)
 	if n.listener != nil {
 		_ = n.listener.Close()
 	}
-	if n.back != nil {
+	if n.operator != nil {
+		_ = n.operator.Close()
+	} else if n.back != nil {
 		_ = n.back.Close()
 	}
 	if n.nats != nil {
 		n.nats.shutdown()
+	}
+	n.serving.Wait()
+	// A node that waited for the others and was told to stop has left nothing
+	// unfinished.
+	if n.marked && n.data.clean && !n.opened && (n.nats == nil || !n.nats.log.broken.Load()) {
+		if err := n.data.stopped(); err != nil {
+			n.log.Warn("the start was not taken back in order", "err", err)
+		}
 	}
 	_ = n.data.close()
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -108,6 +109,9 @@ func (g *ids) claimLocked(ctx context.Context, patience time.Duration) error {
 
 func (g *ids) own(l *foundWorker) bool { return l.Node == "" || l.Node == g.node }
 
+// errClock is the clock that is behind what was made by it: for a person to mend.
+var errClock = errors.New("this machine's clock")
+
 // waitFor waits until the clock says at; an error if that takes longer than
 // patience.
 func waitFor(ctx context.Context, at chat.Millis, patience time.Duration) error {
@@ -116,7 +120,7 @@ func waitFor(ctx context.Context, at chat.Millis, patience time.Duration) error 
 		return nil
 	}
 	if wait > patience {
-		return fmt.Errorf("this machine's clock is %s behind the last id that was made: set it right", wait.Round(time.Second))
+		return fmt.Errorf("%w is %s behind the last id that was made: set it right", errClock, wait.Round(time.Second))
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()

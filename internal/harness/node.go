@@ -49,7 +49,15 @@ func NewNode(t testing.TB, binary string, args ...string) *Node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
+	return newNode(t, binary, t.TempDir(), ports[0], ports[1], args)
+}
+
+// newNode is a node over dir that isn't started.
+func newNode(t testing.TB, binary, dir, listen, admin string, args []string) *Node {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	log := &nodeLog{path: filepath.Join(dir, "log")}
 	all := []string{"--rate-limits=off"}
 	for _, a := range args {
@@ -58,7 +66,7 @@ func NewNode(t testing.TB, binary string, args ...string) *Node {
 		}
 	}
 	n := &Node{t: t, log: log, opts: process.Options{
-		Binary: binary, Data: filepath.Join(dir, "data"), Listen: ports[0], Admin: ports[1],
+		Binary: binary, Data: filepath.Join(dir, "data"), Listen: listen, Admin: admin,
 		Args: append(all, args...), Log: log,
 	}}
 	t.Cleanup(n.end)

@@ -92,6 +92,12 @@ func (p *Person) AnotherDevice(name string) *Person {
 	return other
 }
 
+// DeviceAt is one more device of the same person, signed in at another node.
+func (p *Person) DeviceAt(n *Node, name string) *Person {
+	p.t.Helper()
+	return (&Person{t: p.t, url: n.URL(), Username: p.Username}).AnotherDevice(name)
+}
+
 // ID is the person's.
 func (p *Person) ID() chat.UserID { return p.User().ID }
 
