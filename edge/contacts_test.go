@@ -307,6 +307,11 @@ func TestABlockStopsADirectRoom(t *testing.T) {
 			t.Errorf("told %s", wire.Encode(e))
 		}
 	}
+	// A draft is nobody else's, and may wait for the block to end.
+	joon.call("PUT", path+"/draft", obj{"text": "later"}).status(204)
+	if e := next[*wire.EventFrame](his); e.Event.Type != chat.EventDraft || e.Event.RoomID != room {
+		t.Errorf("told %s", wire.Encode(e))
+	}
 	hers.quiet() // neither his typing nor his reading, nor anything else
 	his.quiet()
 	// The group goes on.

@@ -28,6 +28,8 @@ func someRecords() map[string]any {
 	mentioning := message
 	mentioning.Mentions = []chat.UserID{"u2", "u3"}
 	draft := chat.Draft{Text: "안녕", ReplyTo: 3, At: 1795000000129}
+	contact := chat.Event{Type: chat.EventContact, Revision: 70, Pair: &chat.Pair{Low: "u1", High: "u2", Friends: 1795000000131,
+		Sides: [2]chat.Side{{Asked: 1795000000129}, {Blocked: 1795000000130, Declined: 1795000000128}}}}
 	open := room
 	open.History = chat.HistoryAll
 	open.Members = append(room.Members[:2:2], chat.Member{User: "u3", Role: chat.RoleMember, JoinedAt: 1795000000002, Joined: 66})
@@ -54,7 +56,12 @@ func someRecords() map[string]any {
 		"draft_gone":          &draftRecord{Upto: 9, Draft: chat.Draft{At: 1795000000130}},
 		"queue_entry_draft": &queueEntry{Upto: 9, Partition: 3, Events: [][]byte{
 			must(encoding.Marshal(&chat.Event{Type: chat.EventDraft, Room: "g1", Draft: &draft}))}},
-		"checkpoint": &checkpoint{Log: 9, History: 8, Sync: []uint64{1, 2, 3, 4}, At: 1795000000126},
+		"batch_contact": &batch{Origin: "n1.abc", Commands: []chat.Command{
+			{ID: 10 << 40, At: 1795000000133, Op: chat.OpTell, By: "u1", Users: []chat.UserID{"u1", "u2"}, Tell: &contact},
+			{ID: 11 << 40, At: 1795000000134, Op: chat.OpRead, Room: "du1.u2", By: "u1", Seq: 65, Flag: true},
+		}},
+		"queue_entry_contact": &queueEntry{Upto: 9, Partition: 3, Events: [][]byte{must(encoding.Marshal(&contact))}},
+		"checkpoint":          &checkpoint{Log: 9, History: 8, Sync: []uint64{1, 2, 3, 4}, At: 1795000000126},
 	}
 }
 
