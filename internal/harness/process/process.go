@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-// Options say what to run. All but Args and Log are needed.
+// Options say what to run. All but Args, Log and Enter are needed.
 type Options struct {
 	Binary string    // the natter program
 	Data   string    // its data directory
@@ -30,6 +30,11 @@ type Options struct {
 	Admin  string    // host:port of metrics
 	Args   []string  // more arguments of `natter serve`
 	Log    io.Writer // gets what it says; nil throws it away
+
+	// Enter, if not nil, is called on the thread that starts the process: what it
+	// changes of the thread alone, as its network namespace, the process has too.
+	// The thread isn't used again.
+	Enter func() error
 }
 
 // Node is a running natter. Its methods are safe for concurrent use.
@@ -69,7 +74,13 @@ func Start(opts Options) (*Node, error) {
 	go func() {
 		// The kernel ties "die with the parent" to the thread that started it.
 		runtime.LockOSThread()
-		err := n.cmd.Start()
+		var err error
+		if opts.Enter != nil {
+			err = opts.Enter()
+		}
+		if err == nil {
+			err = n.cmd.Start()
+		}
 		started <- err
 		if err == nil {
 			n.err = n.cmd.Wait()
@@ -154,6 +165,10 @@ func (n *Node) Kill() {
 	_ = n.cmd.Process.Kill() // an error means that it has ended already
 	<-n.ended
 }
+
+// Signal sends the process a signal, as SIGSTOP and SIGCONT. An error means that
+// it has ended.
+func (n *Node) Signal(s syscall.Signal) error { return n.cmd.Process.Signal(s) }
 
 // Stop asks the process to end, kills it after patience, and tells how it ended.
 func (n *Node) Stop(patience time.Duration) error {
