@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-// Options say what to run. All but Args, Log and Enter are needed.
+// Options say what to run. Those up to Admin are needed.
 type Options struct {
 	Binary string    // the natter program
 	Data   string    // its data directory
@@ -35,6 +35,8 @@ type Options struct {
 	// changes of the thread alone, as its network namespace, the process has too.
 	// The thread isn't used again.
 	Enter func() error
+	// Dial reaches the node's addresses, for WaitReady; nil is the plain way.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Node is a running natter. Its methods are safe for concurrent use.
@@ -131,7 +133,7 @@ func (n *Node) Ended() <-chan struct{} { return n.ended }
 // WaitReady waits until the node may take traffic. It fails at once when the
 // process ends.
 func (n *Node) WaitReady(ctx context.Context) error {
-	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: n.opts.Dial}}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	last := errors.New("not asked yet")
