@@ -5,6 +5,7 @@ package gauntlet
 import (
 	"context"
 	"fmt"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -17,12 +18,17 @@ func (c *cluster) join(ctx context.Context, addresses []address) error {
 	for _, a := range addresses {
 		routes = append(routes, a.route)
 	}
-	certs := filepath.Join(c.dir, "certs")
-	if err := c.natter(ctx, "cluster", "init", "--dir="+certs); err != nil {
+	authority := filepath.Join(c.dir, "certs")
+	if err := c.natter(ctx, "cluster", "init", authority); err != nil {
 		return err
 	}
 	for i, n := range c.nodes {
-		if err := c.natter(ctx, "cluster", "cert", n.name, "--dir="+certs); err != nil {
+		host, _, err := net.SplitHostPort(addresses[i].route)
+		if err != nil {
+			return err
+		}
+		certs := filepath.Join(authority, n.name)
+		if err := c.natter(ctx, "cluster", "cert", n.name, "--ca="+authority, "--out="+certs, "--host="+host); err != nil {
 			return err
 		}
 		n.opts.Args = append(n.opts.Args, "--cluster-listen="+addresses[i].route, "--cluster="+strings.Join(routes, ","),

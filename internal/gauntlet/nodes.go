@@ -125,7 +125,7 @@ func newCluster(ctx context.Context, binary, dir string, n int, s *Scenario) (_ 
 	c := &cluster{dir: dir, binary: binary, dial: new(net.Dialer).DialContext}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, c.close())
+			err = errors.Join(err, c.end(false))
 		}
 	}()
 	if s.Network {
@@ -282,9 +282,9 @@ func (c *cluster) cries() error {
 	return errors.Join(errs...)
 }
 
-// close ends what is left, at once. The data stays, but for what lay on disks that
-// forget.
-func (c *cluster) close() error {
+// end ends what is left, at once. The data stays, but for what lay on disks that
+// forget: keep copies that to where it would have lain.
+func (c *cluster) end(keep bool) error {
 	var errs []error
 	for _, n := range c.nodes {
 		if n.now != nil {
@@ -292,6 +292,9 @@ func (c *cluster) close() error {
 			n.now = nil
 		}
 		if n.disk != nil {
+			if keep {
+				errs = append(errs, os.CopyFS(filepath.Join(c.dir, "data-"+n.name), os.DirFS(n.opts.Data)))
+			}
 			errs = append(errs, n.disk.Unmount())
 		}
 		if n.log != nil {

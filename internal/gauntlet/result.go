@@ -21,6 +21,7 @@ type Result struct {
 	Rate     float64 `json:"messages_per_second"`
 	People   int     `json:"people"`
 	Long     bool    `json:"long"`
+	Lossy    bool    `json:"lossy"` // it may lose messages, and shows how many
 	Seconds  float64 `json:"seconds"`
 
 	Messages *check.Report `json:"messages,omitempty"` // nil: it didn't come to a judgement
@@ -61,8 +62,11 @@ func (f *Figure) String() string {
 }
 
 // OK tells whether the promise was kept: everything about messages, whatever the
-// times.
+// times. Where nothing is promised there need only be a judgement.
 func (r *Result) OK() bool {
+	if r.Lossy {
+		return r.Error == "" && r.Messages != nil
+	}
 	return r.Error == "" && r.Messages != nil && r.Messages.OK() && (r.Replicas == nil || r.Replicas.OK())
 }
 
@@ -120,8 +124,11 @@ func (r *Result) row() string {
 func (r *Result) String() string {
 	var b strings.Builder
 	verdict := "kept"
-	if !r.OK() {
+	switch {
+	case !r.OK():
 		verdict = "BROKEN"
+	case r.Lossy:
+		verdict = "not made"
 	}
 	fmt.Fprintf(&b, "%s: the promise is %s (seed %d, %.0f s; %s)\n", r.Scenario, verdict, r.Seed, r.Seconds, r.Dir)
 	if r.Messages != nil {

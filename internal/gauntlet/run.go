@@ -36,6 +36,7 @@ type Scenario struct {
 	Nodes   int  // it makes sense with at least so many
 	Network bool // it cuts lines
 	Disks   bool // its disks forget, or run full
+	Lossy   bool // shows what the others don't lose: it may
 	Traffic Traffic
 	Args    []string // of natter serve
 	Limit   time.Duration
@@ -84,7 +85,7 @@ func Play(ctx context.Context, s *Scenario, o Options) *Result {
 	r := &Run{Options: o, Scenario: s, ctx: ctx, random: rand.New(rand.NewPCG(o.Seed, 1))}
 	r.result = &Result{
 		Scenario: s.Name, Title: s.Title, Seed: o.Seed, When: began.Format(time.DateTime), Nodes: o.Nodes,
-		Rate: traffic.Rate, People: traffic.People, Long: o.Long, Dir: filepath.Join(o.Dir, s.Name),
+		Rate: traffic.Rate, People: traffic.People, Long: o.Long, Lossy: s.Lossy, Dir: filepath.Join(o.Dir, s.Name),
 	}
 	r.Traffic = traffic
 	if err := r.play(); err != nil {
@@ -109,7 +110,7 @@ func (r *Run) play() (err error) {
 	r.say("seed %d", r.Seed)
 	r.cluster, err = newCluster(r.ctx, r.Binary, dir, r.Options.Nodes, r.Scenario)
 	if r.cluster != nil {
-		defer func() { err = errors.Join(err, r.cluster.close()) }()
+		defer func() { err = errors.Join(err, r.cluster.end(r.Keep || err != nil || !r.result.OK())) }()
 	}
 	if err != nil {
 		return err
@@ -143,6 +144,9 @@ func (r *Run) judge() error {
 	w := r.crowd
 	r.say("draining")
 	err := errors.Join(w.settle(), w.wrong(), r.cluster.lives())
+	if r.Lossy {
+		err = r.cluster.lives()
+	}
 	w.offline()
 	if err == nil {
 		err = r.compare()
@@ -152,7 +156,9 @@ func (r *Run) judge() error {
 		err = r.cluster.startAll(r.ctx)
 	}
 	if err == nil {
-		err = w.readHistories()
+		if err = w.readHistories(); r.Lossy {
+			err = nil // a room may be lost
+		}
 	}
 	r.result.Messages = w.record.history.Check()
 	r.result.Repeats, r.result.Resets = w.repeats(), w.resets.Load()
