@@ -13,9 +13,11 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"time"
 
+	"github.com/minio/highwayhash"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -115,6 +117,9 @@ func readStore(ctx context.Context, dir string) (_ map[string]*digest, err error
 	if err := os.CopyFS(filepath.Join(draft, "jetstream", storeAccount), os.DirFS(from)); err != nil {
 		return nil, err
 	}
+	if err := ofOne(filepath.Join(draft, "jetstream", storeAccount, "streams")); err != nil {
+		return nil, err
+	}
 	s, err := openStore(draft)
 	if err != nil {
 		return nil, err
@@ -127,8 +132,46 @@ func readStore(ctx context.Context, dir string) (_ map[string]*digest, err error
 			return nil, fmt.Errorf("%s: %w", info.Config.Name, err)
 		}
 	}
-	return all, list.Err()
+	if err := list.Err(); err != nil {
+		return nil, err
+	}
+	// What the server passes over, it says nowhere.
+	dirs, err := os.ReadDir(filepath.Join(from, "streams"))
+	if err == nil && len(dirs) != len(all) {
+		err = fmt.Errorf("%d streams lie there and %d could be opened", len(dirs), len(all))
+	}
+	return all, err
 }
+
+// ofOne makes streams of several replicas streams of one: a server alone refuses the
+// others. What it keeps beside a stream's settings is their highway hash.
+func ofOne(streams string) error {
+	all, err := os.ReadDir(streams)
+	if err != nil {
+		return err
+	}
+	for _, dir := range all {
+		meta := filepath.Join(streams, dir.Name(), "meta.inf")
+		raw, err := os.ReadFile(meta)
+		if err != nil {
+			return err
+		}
+		raw = replicasOf.ReplaceAll(raw, []byte(`"num_replicas":1`))
+		key := sha256.Sum256([]byte(dir.Name()))
+		h, err := highwayhash.New64(key[:])
+		if err != nil {
+			return err
+		}
+		_, _ = h.Write(raw) // a hash takes all
+		sum := []byte(hex.EncodeToString(h.Sum(nil)))
+		if err := errors.Join(os.WriteFile(meta, raw, 0o600), os.WriteFile(filepath.Join(streams, dir.Name(), "meta.sum"), sum, 0o600)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var replicasOf = regexp.MustCompile(`"num_replicas":[0-9]+`)
 
 // unreadAfter is how long the next entry may take, from a file of this machine.
 const unreadAfter = 5 * time.Second
