@@ -37,6 +37,7 @@ var Scenarios = []*Scenario{
 	{Name: "minority", Title: "the node with most leaders cut off from the others for 20 s", Nodes: 3, Network: true, Traffic: usual, Limit: 8 * time.Minute, story: minority},
 	{Name: "one-way", Title: "what the node with most leaders sends to the others lost for 20 s", Nodes: 3, Network: true, Traffic: usual, Limit: 8 * time.Minute, story: oneWay},
 	{Name: "isolated", Title: "every node cut off from every other for 20 s", Nodes: 3, Network: true, Traffic: usual, Limit: 8 * time.Minute, story: isolated},
+	{Name: "mixed", Title: "a kill, a stillness of 3 s, a drain, a power failure of all and a node cut off, in a random order", Nodes: 3, Network: true, Disks: true, Traffic: usual, Limit: 8 * time.Minute, story: mixed},
 	{Name: "swarm", Title: "a node with 3,000 clients of its own dies", Nodes: 3, Traffic: usual, Limit: 10 * time.Minute, story: swarm},
 }
 
@@ -60,17 +61,24 @@ func kills(r *Run) error {
 		if err := r.calm(time.Second, 4*time.Second); err != nil {
 			return err
 		}
-		victim := r.pick()
-		from, leads := r.crowd.record.now(), r.leads()
-		if err := r.outage(victim, fmt.Sprintf("%d kill %s", i+1, victim.name)); err != nil {
+		if err := r.killOne(fmt.Sprintf("%d kill", i+1)); err != nil {
 			return err
 		}
-		r.figure("sending resumes after", r.crowd.record.gap(from, nil), failover)
-		if leads != nil {
-			r.figure("with the sender's node and the room's leader alive after", r.crowd.record.gap(from, func(s *sent) bool {
-				return s.measured && s.node != victim.name && leads(s.room) != victim.name
-			}), untouched)
-		}
+	}
+	return nil
+}
+
+func (r *Run) killOne(name string) error {
+	victim := r.pick()
+	from, leads := r.crowd.record.now(), r.leads()
+	if err := r.outage(victim, name+" "+victim.name); err != nil {
+		return err
+	}
+	r.figure("killed: sending resumes after", r.crowd.record.gap(from, nil), failover)
+	if leads != nil {
+		r.figure("killed: with the sender's node and the room's leader alive after", r.crowd.record.gap(from, func(s *sent) bool {
+			return s.measured && s.node != victim.name && leads(s.room) != victim.name
+		}), untouched)
 	}
 	return nil
 }
@@ -136,11 +144,11 @@ func (r *Run) blackout(name string, meanwhile func() error) error {
 	if err := r.cluster.startAll(r.ctx); err != nil {
 		return err
 	}
-	r.figure("all nodes ready after", r.crowd.record.now()-down, backFromZero)
+	r.figure("all at once: ready after", r.crowd.record.now()-down, backFromZero)
 	if err := r.resumes(from); err != nil {
 		return err
 	}
-	r.figure("sending resumes after", r.crowd.record.gap(from, nil), backFromZero)
+	r.figure("all at once: sending resumes after", r.crowd.record.gap(from, nil), backFromZero)
 	r.say("%s: sending again after %.1f s", name, r.crowd.record.gap(from, nil).Seconds())
 	return nil
 }
@@ -155,25 +163,33 @@ func frozen(r *Run) error {
 		if err := r.calm(2*time.Second, 4*time.Second); err != nil {
 			return err
 		}
-		victim := r.pick()
-		from := r.crowd.record.now()
-		end := r.crowd.record.mark(fmt.Sprintf("freeze %s", victim.name))
-		if err := victim.freeze(); err != nil {
+		if err := r.freezeOne(pause); err != nil {
 			return err
 		}
-		if !sleep(r.ctx, pause) {
-			return r.ctx.Err()
-		}
-		r.figure(fmt.Sprintf("frozen %s: longest wait meanwhile", pause), r.crowd.record.gap(from, nil), max(failover, pause)) // one node has nobody else
-		if err := victim.thaw(); err != nil {
-			return err
-		}
-		end()
-		if err := r.resumes(from); err != nil {
-			return err
-		}
-		r.count(fmt.Sprintf("frozen %s: longest wait in all", pause), r.crowd.record.gap(from, nil))
 	}
+	return nil
+}
+
+func (r *Run) freezeOne(pause time.Duration) error {
+	victim := r.pick()
+	from := r.crowd.record.now()
+	end := r.crowd.record.mark("freeze " + victim.name)
+	if err := victim.freeze(); err != nil {
+		return err
+	}
+	if !sleep(r.ctx, pause) {
+		return r.ctx.Err()
+	}
+	r.figure(fmt.Sprintf("frozen %s: longest wait meanwhile", pause), r.crowd.record.gap(from, nil), max(failover, pause)) // one node has nobody else
+	if err := victim.thaw(); err != nil {
+		return err
+	}
+	end()
+	if err := r.resumes(from); err != nil {
+		return err
+	}
+	r.count(fmt.Sprintf("frozen %s: longest wait in all", pause), r.crowd.record.gap(from, nil))
+	r.say("freeze %s for %s: longest wait %.1f s", victim.name, pause, r.crowd.record.gap(from, nil).Seconds())
 	return nil
 }
 
@@ -184,29 +200,59 @@ func drain(r *Run) error {
 			if err := r.calm(2*time.Second, 3*time.Second); err != nil {
 				return err
 			}
-			from := r.crowd.record.now()
-			end := r.crowd.record.mark("drain " + n.name)
-			began := time.Now()
-			if err := n.stop(); err != nil {
+			if err := r.drainOne(n); err != nil {
 				return err
 			}
-			r.count("a drain takes", time.Since(began))
-			if err := n.start(); err != nil {
+		}
+	}
+	return nil
+}
+
+func (r *Run) drainOne(n *node) error {
+	from := r.crowd.record.now()
+	end := r.crowd.record.mark("drain " + n.name)
+	began := time.Now()
+	if err := n.stop(); err != nil {
+		return err
+	}
+	r.count("a drain takes", time.Since(began))
+	if err := n.start(); err != nil {
+		return err
+	}
+	if err := n.ready(r.ctx); err != nil {
+		return err
+	}
+	end()
+	if err := r.resumes(from); err != nil {
+		return err
+	}
+	if len(r.cluster.nodes) > 1 {
+		r.figure("drained: longest wait for an answer", r.crowd.record.gap(from, nil), plannedGap)
+	} else { // nobody is there meanwhile
+		r.count("drained: longest wait for an answer", r.crowd.record.gap(from, nil))
+	}
+	r.say("drain %s: longest wait %.1f s", n.name, r.crowd.record.gap(from, nil).Seconds())
+	return nil
+}
+
+// mixed: each kind of fault once, in a random order.
+func mixed(r *Run) error {
+	faults := []func() error{
+		func() error { return r.killOne("kill") },
+		func() error { return r.freezeOne(3 * time.Second) },
+		func() error { return r.drainOne(r.pick()) },
+		func() error { return r.powerAll("power") },
+		func() error { return r.cutOff("cut off") },
+	}
+	for range r.times(1) {
+		r.random.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
+		for _, fault := range faults {
+			if err := r.calm(time.Second, 3*time.Second); err != nil {
 				return err
 			}
-			if err := n.ready(r.ctx); err != nil {
+			if err := fault(); err != nil {
 				return err
 			}
-			end()
-			if err := r.resumes(from); err != nil {
-				return err
-			}
-			if len(r.cluster.nodes) > 1 {
-				r.figure("longest wait for an answer", r.crowd.record.gap(from, nil), plannedGap)
-			} else { // nobody is there meanwhile
-				r.count("longest wait for an answer", r.crowd.record.gap(from, nil))
-			}
-			r.say("drain %s: longest wait %.1f s", n.name, r.crowd.record.gap(from, nil).Seconds())
 		}
 	}
 	return nil

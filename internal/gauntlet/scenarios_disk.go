@@ -16,19 +16,22 @@ func power(r *Run) error {
 		if err := r.calm(3*time.Second, 8*time.Second); err != nil {
 			return err
 		}
-		err := r.blackout(fmt.Sprintf("%d power", i+1), func() error {
-			for _, n := range r.cluster.nodes {
-				if err := r.cut(n); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
+		if err := r.powerAll(fmt.Sprintf("%d power", i+1)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (r *Run) powerAll(name string) error {
+	return r.blackout(name, func() error {
+		for _, n := range r.cluster.nodes {
+			if err := r.cut(n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // cut takes from a node's disk what was not synced.

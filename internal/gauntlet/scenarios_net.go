@@ -23,23 +23,33 @@ type line struct{ from, to int }
 // minority: a node is cut off from both others, most of the leaders with it.
 func minority(r *Run) error {
 	for i := range r.times(2) {
-		alone := r.busiest()
-		lines := []line{}
-		for other := range r.cluster.nodes {
-			if other != alone {
-				lines = append(lines, line{alone, other}, line{other, alone})
-			}
+		if err := r.calm(2*time.Second, 4*time.Second); err != nil {
+			return err
 		}
-		if err := r.partition(fmt.Sprintf("%d %s alone", i+1, r.cluster.nodes[alone].name), []int{alone}, lines); err != nil {
+		if err := r.cutOff(fmt.Sprint(i + 1)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+func (r *Run) cutOff(name string) error {
+	alone := r.busiest()
+	lines := []line{}
+	for other := range r.cluster.nodes {
+		if other != alone {
+			lines = append(lines, line{alone, other}, line{other, alone})
+		}
+	}
+	return r.partition(fmt.Sprintf("%s %s alone", name, r.cluster.nodes[alone].name), []int{alone}, lines)
+}
+
 // oneWay: what a node sends to the others doesn't arrive; what they send does.
 func oneWay(r *Run) error {
 	for i := range r.times(2) {
+		if err := r.calm(2*time.Second, 4*time.Second); err != nil {
+			return err
+		}
 		mute := r.busiest()
 		lines := []line{}
 		for other := range r.cluster.nodes {
@@ -57,6 +67,9 @@ func oneWay(r *Run) error {
 // isolated: no node reaches another one.
 func isolated(r *Run) error {
 	for i := range r.times(1) {
+		if err := r.calm(2*time.Second, 4*time.Second); err != nil {
+			return err
+		}
 		lines, all := []line{}, []int{}
 		for from := range r.cluster.nodes {
 			all = append(all, from)
@@ -76,9 +89,6 @@ func isolated(r *Run) error {
 // partition cuts lines for a while. alone are the nodes without a majority: they
 // must not acknowledge anything, and tell their people soon.
 func (r *Run) partition(name string, alone []int, lines []line) error {
-	if err := r.calm(2*time.Second, 4*time.Second); err != nil {
-		return err
-	}
 	from := r.crowd.record.now()
 	end := r.crowd.record.mark(name)
 	for _, l := range lines {
