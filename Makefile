@@ -5,7 +5,7 @@ GO       ?= go
 NPM      ?= npm
 ARGS     ?=
 CHROMIUM ?= /usr/bin/chromium
-# How long each fuzz target runs in `make test`, and all of them at most.
+# How many seconds each fuzz target runs in `make test`, and all of them at most.
 FUZZ_EACH ?= 5
 FUZZ_ALL  ?= 120
 
@@ -160,7 +160,7 @@ layers:
 ##### Measure
 
 .PHONY: bench
-bench: build ## the figures of docs/BENCH.md on this machine (about 2 minutes)
+bench: build ## the figures of docs/BENCHMARKS.md on this machine (about 2 minutes)
 	./natter bench --workload pairs --users 100 --window 1
 	./natter bench --workload pairs --users 100 --window 16
 	./natter bench --workload group --users 100 --group-size 100 --window 1

@@ -92,6 +92,21 @@ func (d *directory) user(id chat.UserID) (User, bool) {
 	return p.User, true
 }
 
+// named finds a person by their folded username. Those whose usernames differ by
+// what search doesn't look at stand side by side.
+func (d *directory) named(folded string) (chat.UserID, bool) {
+	q := searchForm(folded)
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	i, _ := slices.BinarySearchFunc(d.sorted, q, func(p *person, q string) int { return strings.Compare(p.username, q) })
+	for ; i < len(d.sorted) && d.sorted[i].username == q; i++ {
+		if d.sorted[i].Username == folded {
+			return d.sorted[i].ID, true
+		}
+	}
+	return "", false
+}
+
 // The ways to match, best first.
 const (
 	matchUsername = iota

@@ -5,21 +5,22 @@ type CommandOp uint8
 
 // The commands. The numbers are stored: add, never renumber.
 const (
-	OpSend    CommandOp = 1  // ClientID, Text, ReplyTo
+	OpSend    CommandOp = 1  // ClientID, Text, ReplyTo, Mentions
 	OpRead    CommandOp = 2  // Seq
 	OpDirect  CommandOp = 3  // Users: the other one
-	OpCreate  CommandOp = 4  // Name, Users: the first members
-	OpChange  CommandOp = 5  // Name, Topic, Avatar: those in Fields
+	OpCreate  CommandOp = 4  // Name, History, Users: the first members
+	OpChange  CommandOp = 5  // Name, Topic, Avatar, History: those in Fields
 	OpAdd     CommandOp = 6  // Users
 	OpRemove  CommandOp = 7  // Users: one; oneself is leaving
 	OpRole    CommandOp = 8  // Users: one, Role
 	OpMute    CommandOp = 9  // Flag
 	OpClose   CommandOp = 10 // delete the room for all
-	OpEdit    CommandOp = 11 // Seq, Text
+	OpEdit    CommandOp = 11 // Seq, Text, Mentions, Within
 	OpDelete  CommandOp = 12 // Seq
 	OpReact   CommandOp = 13 // Seq, Emoji
 	OpUnreact CommandOp = 14 // Seq, Emoji
 	OpTell    CommandOp = 15 // a person's own matter: Tell goes to Users' queues
+	OpDraft   CommandOp = 16 // Text, ReplyTo; without a text the draft goes
 )
 
 // Field bits of OpChange.
@@ -27,6 +28,7 @@ const (
 	FieldName uint8 = 1 << iota
 	FieldTopic
 	FieldAvatar
+	FieldHistory
 )
 
 // Command is what a device asks and the log keeps. It carries everything its
@@ -53,6 +55,12 @@ type Command struct {
 	Flag     bool      `cbor:"17,keyasint,omitempty"`
 	Emoji    string    `cbor:"18,keyasint,omitempty"`
 	Tell     *Event    `cbor:"19,keyasint,omitempty"`
+	// Mentions are the people whose usernames stand in Text, as far as the edge
+	// knows them; who of them is a member is for the rules to say.
+	Mentions []UserID `cbor:"20,keyasint,omitempty"`
+	// Within is how long after its sending a message may be edited; 0: for ever.
+	Within  Millis         `cbor:"21,keyasint,omitempty"`
+	History HistoryVisible `cbor:"22,keyasint,omitempty"`
 }
 
 // Result is what the projector answers to a command.
@@ -72,4 +80,5 @@ type Outcome struct {
 	Changed  bool        // the Room record has changed
 	Marks    []UserID    // members whose Mark has changed
 	Left     []UserID    // people who are no longer members
+	Draft    *Draft      // the author's draft has changed to this; without a text it is gone
 }

@@ -8,7 +8,7 @@
 //
 // # Invariants
 //
-// Each has a test of its name somewhere in the tree.
+// Each has tests, of its name or nearly; docs/ARCHITECTURE.md says which.
 //
 //   - durable before ack: an answer to a send means the command is on disk.
 //   - one client_id, one message: for ever, within a room and a sender.
@@ -19,7 +19,7 @@
 //   - cursors move only on the device's own ack.
 //   - no silent gap: a cursor is honoured or answered with reset.
 //   - one path: catch-up and live are the same loop.
-//   - a slow device costs disk.
+//   - a slow or absent device costs disk, not memory.
 //   - presence is an opinion with an expiry.
 //   - offline = the last device gone for linger.
 //   - strangers learn nothing: not yours = not found.

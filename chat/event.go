@@ -17,6 +17,7 @@ const (
 	EventProfile        EventType = "profile"
 	EventSettings       EventType = "settings"
 	EventSessionRevoked EventType = "session_revoked"
+	EventDraft          EventType = "draft"
 )
 
 // Event is what enters a queue. Which fields hold depends on the type:
@@ -29,6 +30,7 @@ const (
 //	profile          User (its current profile is looked up when it is sent)
 //	settings         User
 //	session_revoked  Device
+//	draft            Room, Draft (nil: it is gone)
 type Event struct {
 	Type     EventType    `cbor:"1,keyasint"`
 	Room     RoomID       `cbor:"2,keyasint,omitempty"`
@@ -40,6 +42,7 @@ type Event struct {
 	Role     Role         `cbor:"8,keyasint,omitempty"`
 	Count    int          `cbor:"9,keyasint,omitempty"`
 	Device   DeviceID     `cbor:"10,keyasint,omitempty"`
+	Draft    *Draft       `cbor:"11,keyasint,omitempty"`
 }
 
 // MemberChange is what a member event reports.

@@ -24,6 +24,7 @@ const (
 	MaxRoomsPerUser  = 1000             // rooms: rooms a person is in
 	MaxReadTold      = 20               // read_told_members: larger rooms learn read marks on demand only
 	MemberPreview    = 20               // members of a room object
+	MaxMentions      = 50               // mentions: of one message; whom the text names beyond is text only
 
 	// WindowSpan is how long the projector remembers a client_id: a younger one is
 	// checked in memory, an older one is looked up in the room's history.

@@ -25,6 +25,9 @@ type Message struct {
 	EditedAt  Millis      `cbor:"11,keyasint,omitempty"`
 	DeletedAt Millis      `cbor:"12,keyasint,omitempty"`
 	Reactions []Reaction  `cbor:"13,keyasint,omitempty"`
+	// Mentions are the members whose usernames stand in Text, in its order, each
+	// once, at most MaxMentions.
+	Mentions []UserID `cbor:"14,keyasint,omitempty"`
 }
 
 // Reaction is one emoji on a message and who gave it, in order of giving.
@@ -50,6 +53,7 @@ const (
 	ActionRenamed SystemAction = "renamed" // Name
 	ActionTopic   SystemAction = "topic"   // Name is the new topic
 	ActionAvatar  SystemAction = "avatar"
+	ActionHistory SystemAction = "history" // Name is what holds now
 	ActionJoined  SystemAction = "joined"  // Users were added by the sender
 	ActionLeft    SystemAction = "left"    // the sender left
 	ActionRemoved SystemAction = "removed" // Users were removed by the sender

@@ -20,7 +20,7 @@ func (w *world) byteCommand(b [8]byte) *chat.Command {
 	people := []chat.UserID{"ann", "bob", "cat", "dan", "eve"}
 	rooms := []chat.RoomID{"g", "h", "d"}
 	w.now += chat.Millis(b[0]) * 100
-	c := w.command(people[int(b[1])%len(people)], chat.CommandOp(b[2]%16), rooms[int(b[3])%len(rooms)])
+	c := w.command(people[int(b[1])%len(people)], chat.CommandOp(b[2]%17), rooms[int(b[3])%len(rooms)])
 	for i := range people {
 		if b[4]&(1<<i) != 0 {
 			c.Users = append(c.Users, people[i])
@@ -39,6 +39,8 @@ func (w *world) byteCommand(b [8]byte) *chat.Command {
 	c.Name, c.Topic, c.Fields = c.Text, c.Emoji, b[7]&7
 	c.Role = []chat.Role{chat.RoleMember, chat.RoleAdmin, chat.RoleOwner}[b[6]%3]
 	c.Flag = b[7]&1 == 0
+	c.Mentions, c.Within = c.Users, chat.Millis(b[6]>>6)*5_000
+	c.History, c.Fields = []chat.HistoryVisible{"", chat.HistoryAll, chat.HistoryJoined}[b[5]%3], c.Fields|b[5]&8
 	return c
 }
 
@@ -76,9 +78,9 @@ func randomLog(seed uint64, n int) []byte {
 	// Most of what people do is talk; more come than go, and a room is closed late.
 	for i := 3; i < n; i++ {
 		switch op := &log[8*i+2]; {
-		case *op&0x30 != 0 || *op%16 == byte(chat.OpClose) && i < n*9/10:
+		case *op&0x30 != 0 || *op%17 == byte(chat.OpClose) && i < n*9/10:
 			*op = byte(chat.OpSend)
-		case *op%16 == byte(chat.OpRemove) && *op&0xc0 != 0:
+		case *op%17 == byte(chat.OpRemove) && *op&0xc0 != 0:
 			*op = byte(chat.OpAdd)
 		}
 	}
@@ -145,6 +147,9 @@ func deep(o *chat.Outcome) string {
 		}
 		if e.Event.Snapshot != nil {
 			s += fmt.Sprintf(" %+v", *e.Event.Snapshot)
+		}
+		if e.Event.Draft != nil {
+			s += fmt.Sprintf(" %+v", *e.Event.Draft)
 		}
 	}
 	return s

@@ -1,5 +1,7 @@
 package chat
 
+import "slices"
+
 // rules is the dispatch table of the commands on rooms: one small function
 // each, in the files rules_*.go.
 var rules = map[CommandOp]func(*RoomState, *Command, *Window) Outcome{
@@ -17,6 +19,7 @@ var rules = map[CommandOp]func(*RoomState, *Command, *Window) Outcome{
 	OpDelete:  (*RoomState).delete,
 	OpReact:   (*RoomState).react,
 	OpUnreact: (*RoomState).unreact,
+	OpDraft:   (*RoomState).draft,
 }
 
 // Apply decides one command on this room and, unless it refuses, changes the
@@ -83,6 +86,21 @@ func (r *RoomState) append(out *Outcome, m Message) {
 		out.Marks = append(out.Marks, m.Sender)
 	}
 	out.Result.ID, out.Result.Seq, out.Result.At = m.ID, m.Seq, m.CreatedAt
+}
+
+// mentioned are those of a text's names who are members now, its author excepted:
+// each once, in order, at most MaxMentions.
+func (r *RoomState) mentioned(c *Command) []UserID {
+	var who []UserID
+	for _, u := range c.Mentions {
+		if len(who) == MaxMentions {
+			break
+		}
+		if u != c.By && r.Room.Member(u) != nil && !slices.Contains(who, u) {
+			who = append(who, u)
+		}
+	}
+	return who
 }
 
 // say appends a system message.

@@ -1,6 +1,10 @@
 package chat
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // MaxReactions bounds the different emoji on one message.
 const MaxReactions = 50
@@ -30,18 +34,29 @@ func Amends(c *Command) bool {
 	return c.Op == OpEdit || c.Op == OpDelete || c.Op == OpReact || c.Op == OpUnreact
 }
 
-// amended reports a changed message to everybody.
+// amended reports a changed message to everybody who may see it.
 func (r *RoomState) amended(c *Command, m *Message, t EventType) Outcome {
 	now := *m
 	now.Reactions = slices.Clone(m.Reactions)
 	return Outcome{
 		Result:   Result{ID: now.ID, Seq: now.Seq},
 		Messages: []Message{now},
-		Events:   []Addressed{{To: r.Room.UserIDs(), Event: Event{Type: t, Room: r.Room.ID, Message: &now}}},
+		Events:   []Addressed{{To: r.seeing(m.Seq), Event: Event{Type: t, Room: r.Room.ID, Message: &now}}},
 	}
 }
 
-// edit gives one's own text message another text.
+// seeing are the members who may see a message.
+func (r *RoomState) seeing(seq Seq) []UserID {
+	who := make([]UserID, 0, len(r.Room.Members))
+	for i := range r.Room.Members {
+		if m := &r.Room.Members[i]; seq > m.Since {
+			who = append(who, m.User)
+		}
+	}
+	return who
+}
+
+// edit gives one's own text message another text, as long as that may be done.
 func (r *RoomState) edit(c *Command, _ *Window) Outcome {
 	m, p := r.amend(c)
 	if p != nil {
@@ -56,7 +71,11 @@ func (r *RoomState) edit(c *Command, _ *Window) Outcome {
 	if m.Text == c.Text {
 		return Outcome{Result: Result{ID: m.ID, Seq: m.Seq, Retry: true}}
 	}
-	m.Text, m.EditedAt = c.Text, c.At
+	if c.Within > 0 && c.At-m.CreatedAt > c.Within {
+		return refuse(&Problem{Kind: KindForbidden, Field: "seq", Limit: int64(c.Within),
+			Detail: fmt.Sprintf("a message can be edited for %s after it was sent", time.Duration(c.Within)*time.Millisecond)})
+	}
+	m.Text, m.EditedAt, m.Mentions = c.Text, c.At, r.mentioned(c)
 	return r.amended(c, m, EventEdited)
 }
 
@@ -73,7 +92,7 @@ func (r *RoomState) delete(c *Command, _ *Window) Outcome {
 	if m.Sender != c.By && (r.Room.Kind == RoomDirect || r.Room.Member(c.By).Role == RoleMember) {
 		return refuse(Forbidden("only its author, an owner or an admin deletes a message"))
 	}
-	m.Text, m.DeletedAt, m.Reactions = "", c.At, nil
+	m.Text, m.DeletedAt, m.Reactions, m.Mentions = "", c.At, nil, nil
 	return r.amended(c, m, EventDeleted)
 }
 

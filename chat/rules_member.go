@@ -2,7 +2,8 @@ package chat
 
 import "slices"
 
-// add brings people in. They see what is said from now on.
+// add brings people in. They see what is said from now on, or everything if the
+// room says so; what was said before isn't unread to them.
 func (r *RoomState) add(c *Command, _ *Window) Outcome {
 	if _, p := r.officer(c); p != nil {
 		return refuse(p)
@@ -23,7 +24,11 @@ func (r *RoomState) add(c *Command, _ *Window) Outcome {
 	}
 	before := r.Room.UserIDs()
 	for _, u := range newcomers {
-		r.Room.Members = append(r.Room.Members, Member{User: u, Role: RoleMember, JoinedAt: c.At, Since: r.Last, Read: r.Last})
+		m := Member{User: u, Role: RoleMember, JoinedAt: c.At, Since: r.Last, Read: r.Last}
+		if r.Room.Shows() == HistoryAll {
+			m.Since, m.Joined = 0, r.Last
+		}
+		r.Room.Members = append(r.Room.Members, m)
 	}
 	out := Outcome{Changed: true, Marks: slices.Clone(newcomers)}
 	r.tellRoom(&out, newcomers)

@@ -30,7 +30,7 @@ func (r *RoomState) create(c *Command, _ *Window) Outcome {
 	if p := checkMembers(c, nil); p != nil {
 		return refuse(p)
 	}
-	r.Room = Room{ID: c.Room, Kind: RoomGroup, Name: c.Name, Topic: c.Topic, Avatar: c.Avatar, CreatedAt: c.At, CreatedBy: c.By,
+	r.Room = Room{ID: c.Room, Kind: RoomGroup, Name: c.Name, Topic: c.Topic, Avatar: c.Avatar, CreatedAt: c.At, CreatedBy: c.By, History: storedHistory(c.History),
 		Members: []Member{{User: c.By, Role: RoleOwner, JoinedAt: c.At}}}
 	for _, u := range c.Users {
 		r.Room.Members = append(r.Room.Members, Member{User: u, Role: RoleMember, JoinedAt: c.At})
@@ -56,7 +56,15 @@ func checkMembers(c *Command, present []Member) *Problem {
 	return nil
 }
 
-// change sets the room's name, topic or avatar.
+// storedHistory is how a setting is kept: what holds by default is nothing.
+func storedHistory(h HistoryVisible) HistoryVisible {
+	if h == HistoryAll {
+		return HistoryAll
+	}
+	return ""
+}
+
+// change sets the room's name, topic, avatar, or what its new members see.
 func (r *RoomState) change(c *Command, _ *Window) Outcome {
 	if _, p := r.officer(c); p != nil {
 		return refuse(p)
@@ -74,6 +82,10 @@ func (r *RoomState) change(c *Command, _ *Window) Outcome {
 	if c.Fields&FieldAvatar != 0 && c.Avatar != r.Room.Avatar {
 		r.Room.Avatar = c.Avatar
 		said = append(said, System{Action: ActionAvatar})
+	}
+	if h := storedHistory(c.History); c.Fields&FieldHistory != 0 && h != r.Room.History {
+		r.Room.History = h
+		said = append(said, System{Action: ActionHistory, Name: string(r.Room.Shows())})
 	}
 	out.Result = Result{ID: c.ID, Retry: len(said) == 0}
 	if len(said) == 0 {

@@ -18,7 +18,7 @@ func (r *RoomState) send(c *Command, w *Window) Outcome {
 	}
 	var out Outcome
 	m := r.message(c, KindText)
-	m.ClientID, m.Text, m.ReplyTo = c.ClientID, c.Text, c.ReplyTo
+	m.ClientID, m.Text, m.ReplyTo, m.Mentions = c.ClientID, c.Text, c.ReplyTo, r.mentioned(c)
 	r.append(&out, m)
 	w.add(c, out.Result)
 	return out

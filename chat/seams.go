@@ -31,6 +31,13 @@ type History interface {
 	Mine(ctx context.Context, u UserID) ([]Mark, error)
 }
 
+// Drafts are what people have begun to write.
+type Drafts interface {
+	// Of reads a person's drafts of the given rooms, at most MaxPage of them. A room
+	// without one is not in the answer.
+	Of(ctx context.Context, u UserID, rooms ...RoomID) (map[RoomID]Draft, error)
+}
+
 // Entry is one entry of a queue: the events of one user of one take, and the
 // place of the entry before it.
 type Entry struct {

@@ -158,7 +158,7 @@ func (k *kept) same(r *chat.RoomState) bool {
 	before.Members, now.Members = nil, nil
 	return members && k.last == r.Last && k.lastAt == r.LastAt && reflect.DeepEqual(before, now) &&
 		slices.EqualFunc(k.tail, r.Tail, func(a, b chat.Message) bool {
-			return a.ID == b.ID && a.Seq == b.Seq && a.Text == b.Text && a.EditedAt == b.EditedAt && a.DeletedAt == b.DeletedAt &&
+			return a.ID == b.ID && a.Seq == b.Seq && a.Text == b.Text && slices.Equal(a.Mentions, b.Mentions) && a.EditedAt == b.EditedAt && a.DeletedAt == b.DeletedAt &&
 				len(a.Reactions) == len(b.Reactions) && (len(a.Reactions) == 0 || &a.Reactions[0] == &b.Reactions[0])
 		})
 }
@@ -179,7 +179,7 @@ func (w *world) check(c *chat.Command, r *chat.RoomState, out *chat.Outcome, bef
 	if out.Result.ID == 0 || out.Result.At == 0 {
 		return fail("the result lacks an id or a time: %+v", out.Result)
 	}
-	if out.Result.Retry && (!before.same(r) || len(out.Events)+len(out.Messages)+len(out.Marks)+len(out.Left) > 0 || out.Changed) {
+	if out.Result.Retry && (!before.same(r) || len(out.Events)+len(out.Messages)+len(out.Marks)+len(out.Left) > 0 || out.Changed || out.Draft != nil) {
 		return fail("a retry changed something")
 	}
 	// Room order: new messages take the next seqs, and nothing else does.
@@ -197,6 +197,9 @@ func (w *world) check(c *chat.Command, r *chat.RoomState, out *chat.Outcome, bef
 		}
 		if m.Room != c.Room {
 			return fail("message %d is of %q", m.Seq, m.Room)
+		}
+		if err := checkMentions(r, &m); err != nil {
+			return fail("message %d %w", m.Seq, err)
 		}
 	}
 	if r.Last != last {
@@ -220,12 +223,32 @@ func (w *world) check(c *chat.Command, r *chat.RoomState, out *chat.Outcome, bef
 			if slices.Contains(e.To[:i], u) {
 				return fail("%s is told twice", u)
 			}
-			if e.Event.Type != chat.EventRoomLeft && r.Room.Member(u) == nil {
+			m := r.Room.Member(u)
+			if e.Event.Type != chat.EventRoomLeft && m == nil {
 				return fail("%s has left and is told of a %s", u, e.Event.Type)
+			}
+			if e.Event.Message != nil && e.Event.Message.Seq <= m.Since {
+				return fail("%s is told of message %d and may see what is after %d", u, e.Event.Message.Seq, m.Since)
+			}
+			if e.Event.Type == chat.EventDraft && (u != c.By || len(e.To) > 1) {
+				return fail("%s is told of %s's draft", u, c.By)
 			}
 		}
 	}
 	return w.checkMembers(c, r, out, fail)
+}
+
+// checkMentions: a message that is new or edited names members, each once.
+func checkMentions(r *chat.RoomState, m *chat.Message) error {
+	if len(m.Mentions) > chat.MaxMentions || len(m.Mentions) > 0 && (m.DeletedAt != 0 || m.Kind != chat.KindText) {
+		return fmt.Errorf("mentions %d", len(m.Mentions))
+	}
+	for i, u := range m.Mentions {
+		if u == m.Sender || slices.Contains(m.Mentions[:i], u) {
+			return fmt.Errorf("mentions %s", u)
+		}
+	}
+	return nil
 }
 
 func (w *world) checkMembers(c *chat.Command, r *chat.RoomState, out *chat.Outcome, fail func(string, ...any) error) error {
@@ -240,6 +263,9 @@ func (w *world) checkMembers(c *chat.Command, r *chat.RoomState, out *chat.Outco
 			owners++
 		}
 		key := string(c.Room) + " " + string(m.User)
+		if m.Read < m.ReadFrom() {
+			return fail("%s joined after %d and has read %d", m.User, m.ReadFrom(), m.Read)
+		}
 		if m.Read < w.read[key] || m.Read > r.Last {
 			return fail("%s's read mark went from %d to %d, of %d", m.User, w.read[key], m.Read, r.Last)
 		}
@@ -358,11 +384,11 @@ type verb struct {
 }
 
 var verbs = map[string]verb{
-	"send":    {chat.OpSend, 2, "a room, a text, id=, reply=", fillSend},
+	"send":    {chat.OpSend, 2, "a room, a text, id=, reply=, names=", fillSend},
 	"read":    {chat.OpRead, 2, "a room and a seq", fillSeq},
 	"direct":  {chat.OpDirect, 1, "a room and a person", fillUsers},
-	"create":  {chat.OpCreate, 2, "a room, its name, people", fillCreate},
-	"change":  {chat.OpChange, 1, "a room, name=, topic=, avatar=", fillChange},
+	"create":  {chat.OpCreate, 2, "a room, its name, people, history=", fillCreate},
+	"change":  {chat.OpChange, 1, "a room, name=, topic=, avatar=, history=", fillChange},
 	"add":     {chat.OpAdd, 1, "a room and people", fillUsers},
 	"remove":  {chat.OpRemove, 1, "a room and a person", fillUsers},
 	"leave":   {chat.OpRemove, 1, "a room", func(_ *world, c *chat.Command, _ []string) error { c.Users = []chat.UserID{c.By}; return nil }},
@@ -370,10 +396,11 @@ var verbs = map[string]verb{
 	"mute":    {chat.OpMute, 1, "a room", func(_ *world, c *chat.Command, _ []string) error { c.Flag = true; return nil }},
 	"unmute":  {chat.OpMute, 1, "a room", func(*world, *chat.Command, []string) error { return nil }},
 	"close":   {chat.OpClose, 1, "a room", func(*world, *chat.Command, []string) error { return nil }},
-	"edit":    {chat.OpEdit, 3, "a room, a seq, a text", fillEdit},
+	"edit":    {chat.OpEdit, 3, "a room, a seq, a text, names=, within=", fillEdit},
 	"delete":  {chat.OpDelete, 2, "a room and a seq", fillSeq},
 	"react":   {chat.OpReact, 3, "a room, a seq, an emoji", fillEmoji},
 	"unreact": {chat.OpUnreact, 3, "a room, a seq, an emoji", fillEmoji},
+	"draft":   {chat.OpDraft, 2, "a room, a text, reply=", fillDraft},
 	"tell":    {chat.OpTell, 1, "an event's type and people", fillTell},
 	"dance":   {99, 1, "a room", func(*world, *chat.Command, []string) error { return nil }},
 }
@@ -394,11 +421,32 @@ func fillSend(w *world, c *chat.Command, words []string) error {
 				return err
 			}
 			c.ReplyTo = chat.Seq(n)
+		case "names":
+			c.Mentions = names(value)
 		default:
 			return fmt.Errorf("send knows no %s=", key)
 		}
 	}
 	return nil
+}
+
+// names are people in a row: a+b+c.
+func names(value string) []chat.UserID {
+	var users []chat.UserID
+	for u := range strings.SplitSeq(value, "+") {
+		if from, to, ok := strings.Cut(u, "-"); ok {
+			crowd, err := people(from, to)
+			if err != nil {
+				panic(err)
+			}
+			for _, u := range crowd {
+				users = append(users, chat.UserID(u))
+			}
+			continue
+		}
+		users = append(users, chat.UserID(u))
+	}
+	return users
 }
 
 func clientID(name string, at chat.Millis) chat.ClientID {
@@ -421,8 +469,11 @@ func fillUsers(_ *world, c *chat.Command, words []string) error {
 }
 
 func fillCreate(w *world, c *chat.Command, words []string) error {
-	c.Name = words[0]
-	return fillUsers(w, c, words[1:])
+	c.Name, words = words[0], words[1:]
+	if n := len(words); n > 0 && strings.HasPrefix(words[n-1], "history=") {
+		c.History, words = chat.HistoryVisible(words[n-1][len("history="):]), words[:n-1]
+	}
+	return fillUsers(w, c, words)
 }
 
 func fillChange(_ *world, c *chat.Command, words []string) error {
@@ -435,6 +486,8 @@ func fillChange(_ *world, c *chat.Command, words []string) error {
 			c.Fields, c.Topic = c.Fields|chat.FieldTopic, value
 		case "avatar":
 			c.Fields, c.Avatar = c.Fields|chat.FieldAvatar, chat.AvatarID(value)
+		case "history":
+			c.Fields, c.History = c.Fields|chat.FieldHistory, chat.HistoryVisible(value)
 		default:
 			return fmt.Errorf("change knows no %s=", key)
 		}
@@ -451,7 +504,33 @@ func fillRole(_ *world, c *chat.Command, words []string) error {
 
 func fillEdit(w *world, c *chat.Command, words []string) error {
 	c.Text = words[1]
+	for _, word := range words[2:] {
+		switch key, value, _ := strings.Cut(word, "="); key {
+		case "names":
+			c.Mentions = names(value)
+		case "within":
+			d, err := time.ParseDuration(value)
+			if err != nil {
+				return err
+			}
+			c.Within = chat.Millis(d.Milliseconds())
+		default:
+			return fmt.Errorf("edit knows no %s=", key)
+		}
+	}
 	return fillSeq(w, c, words)
+}
+
+func fillDraft(_ *world, c *chat.Command, words []string) error {
+	c.Text = words[0]
+	if len(words) > 1 {
+		n, err := strconv.ParseUint(strings.TrimPrefix(words[1], "reply="), 10, 64)
+		if err != nil {
+			return err
+		}
+		c.ReplyTo = chat.Seq(n)
+	}
+	return nil
 }
 
 func fillEmoji(w *world, c *chat.Command, words []string) error {
@@ -513,6 +592,12 @@ func showRoom(w *world, words []string) ([]string, error) {
 		if m.Since > 0 {
 			line += fmt.Sprintf(" since=%d", m.Since)
 		}
+		if m.Joined > 0 {
+			line += fmt.Sprintf(" joined=%d", m.Joined)
+		}
+		if m.Draft != (chat.DraftSum{}) {
+			line += " draft"
+		}
 		if m.Muted {
 			line += " muted"
 		}
@@ -573,6 +658,9 @@ func tellOutcome(out *chat.Outcome) []string {
 	if len(out.Left) > 0 {
 		kept = append(kept, crowd(out.Left)+" out")
 	}
+	if out.Draft != nil {
+		kept = append(kept, "draft")
+	}
 	if len(kept) > 0 {
 		said = append(said, "  kept: "+strings.Join(kept, ", "))
 	}
@@ -609,6 +697,15 @@ func tellEvent(e *chat.Event) string {
 		return strings.TrimRight(fmt.Sprintf("member %s %s %s of %d", e.User, e.Change, e.Role, e.Count), " ")
 	case chat.EventRoomLeft:
 		return "room_left"
+	case chat.EventDraft:
+		if e.Draft == nil {
+			return "draft gone"
+		}
+		line := "draft " + shown(e.Draft.Text)
+		if e.Draft.ReplyTo > 0 {
+			line += fmt.Sprintf(" reply=%d", e.Draft.ReplyTo)
+		}
+		return line
 	}
 	if e.Message == nil {
 		return string(e.Type)
@@ -626,6 +723,9 @@ func tellRoom(r *chat.Room) string {
 	}
 	if r.Avatar != "" {
 		parts = append(parts, "avatar="+string(r.Avatar))
+	}
+	if r.History != "" {
+		parts = append(parts, "history="+string(r.History))
 	}
 	return fmt.Sprintf("%s of %d", strings.Join(parts, " "), len(r.Members))
 }
@@ -648,6 +748,9 @@ func tellMessage(m *chat.Message) string {
 	}
 	if m.ReplyTo > 0 {
 		parts = append(parts, fmt.Sprintf("reply=%d", m.ReplyTo))
+	}
+	if len(m.Mentions) > 0 {
+		parts = append(parts, "names="+strings.ReplaceAll(crowd(m.Mentions), " ", "+"))
 	}
 	if m.EditedAt > 0 {
 		parts = append(parts, "edited")

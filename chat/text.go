@@ -21,6 +21,10 @@ func CheckText(field, s string) error {
 	return Invalid(field, "must not be empty")
 }
 
+// CheckDraft checks what a person has begun to write: it may be anything a message
+// may become, spaces too.
+func CheckDraft(field, s string) error { return checkUTF8(field, s, MaxTextRunes) }
+
 // CheckName checks a person's, room's or device's name and returns it trimmed.
 // Control characters, line breaks, bidirectional overrides and invisible
 // characters are refused: a name stands beside other people's names and must

@@ -290,6 +290,27 @@ func (a *Account) Post(ctx context.Context, id chat.RoomID, key chat.ClientID, t
 	return m, nil
 }
 
+// Draft is what one has begun to write in a room; nil if nothing.
+func (a *Account) Draft(ctx context.Context, id chat.RoomID) (*wire.Draft, error) {
+	var room wire.OneRoom
+	if err := a.Call(ctx, http.MethodGet, roomPath(id), nil, &room); err != nil {
+		return nil, err
+	}
+	return room.Draft, nil
+}
+
+// KeepDraft keeps what one has begun to write in a room, for one's other devices;
+// an empty text takes it away. replyTo may be 0.
+func (a *Account) KeepDraft(ctx context.Context, id chat.RoomID, text string, replyTo chat.Seq) error {
+	return a.Call(ctx, http.MethodPut, roomPath(id)+"/draft", wire.PutDraft{Text: text, ReplyTo: uint64(replyTo)}, nil)
+}
+
+// ShowHistory sets what people who join a group from now on see of it.
+func (a *Account) ShowHistory(ctx context.Context, id chat.RoomID, history chat.HistoryVisible) error {
+	setting := string(history)
+	return a.Call(ctx, http.MethodPatch, roomPath(id), wire.ChangeRoom{History: &setting}, nil)
+}
+
 // MarkRead moves one's read mark forward.
 func (a *Account) MarkRead(ctx context.Context, id chat.RoomID, seq chat.Seq) error {
 	return a.Call(ctx, http.MethodPut, roomPath(id)+"/read", wire.PutRead{Seq: uint64(seq)}, nil)

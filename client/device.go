@@ -248,6 +248,15 @@ func (d *Device) Read(ctx context.Context, room chat.RoomID, seq chat.Seq) error
 	})
 }
 
+// Draft keeps what the person has begun to write in a room, for their other
+// devices; an empty text takes it away. A refusal with code too_many means: bring
+// the newest text when its time has come.
+func (d *Device) Draft(ctx context.Context, room chat.RoomID, text string, replyTo chat.Seq) error {
+	return d.Do(ctx, func(ref string) wire.Frame {
+		return &wire.SetDraft{Ref: ref, RoomID: string(room), Text: text, ReplyTo: uint64(replyTo)}
+	})
+}
+
 // Do sends the frame that build makes for a ref and waits for ok or error. It is
 // tried on one connection only: ErrOffline means that there was none, or that
 // it ended before the answer, and the frame may or may not have taken effect.

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"natter/chat"
@@ -28,6 +29,21 @@ type Brief struct {
 	ClientID []byte
 	Sender   []byte
 	Text     []byte // as it stands in the JSON, without quotes; see unquoting in Full
+
+	mentions []byte        // the JSON of them
+	named    []chat.UserID // from a Poller
+}
+
+// Mentions tells whether the message has u's username in it, as the server found.
+func (b *Brief) Mentions(u chat.UserID) bool {
+	found := slices.Contains(b.named, u)
+	if b.mentions != nil {
+		_ = elements(b.mentions, func(value []byte) bool {
+			found = found || string(plain(value)) == string(u)
+			return !found
+		})
+	}
+	return found
 }
 
 // Key is the message's client_id, zero for a system message.
@@ -101,6 +117,8 @@ func (b *Brief) scan(raw []byte) error {
 			b.Sender = plain(value)
 		case "text":
 			b.Text = plain(value)
+		case "mentions":
+			b.mentions = value
 		}
 	}
 }

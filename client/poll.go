@@ -168,6 +168,7 @@ func (p *Poller) tell(full *wire.Event) {
 			Person: m.Kind == chat.KindText,
 			Sender: []byte(m.SenderID),
 			Text:   []byte(m.Text),
+			named:  m.Mentions,
 		}
 		if !m.ClientID.IsZero() {
 			e.Message.ClientID = []byte(m.ClientID.String())

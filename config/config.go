@@ -30,6 +30,7 @@ type Config struct {
 	Durability     string // Safe or Fast
 	Partitions     int
 	QueueRetention time.Duration
+	EditWindow     time.Duration // 0: for ever
 
 	RateLimits        bool
 	MaxConnections    int

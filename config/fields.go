@@ -57,10 +57,14 @@ Each costs some memory and an fsync of its own; about one for each core.`},
 	{"queue_retention", "720h", duration(func(c *Config) *time.Duration { return &c.QueueRetention }, time.Hour, 8760*time.Hour), `
 How long a device may be away and still be told exactly what it missed, 1h to
 8760h. Beyond, it loads its rooms anew; messages are kept all the same.`},
+	{"edit_window", "0s", duration(func(c *Config) *time.Duration { return &c.EditWindow }, 0, 8760*time.Hour), `
+How long after it was sent a message may be edited by its author, 0s to 8760h;
+0s is for ever. A bound lets people rely on what they have read and answered.
+Deleting is not bound by it.`},
 	{"rate_limits", "on", onOff(func(c *Config) *bool { return &c.RateLimits }), `
 off lifts the limits of sign-ups, sign-ins and requests: for measuring only.`},
 	{"max_connections", "20000", number(func(c *Config) *int { return &c.MaxConnections }, 16, 1_000_000), `
-Connections at once, 16 to 1000000, each about 25 KB. Further ones wait to be
+Connections at once, 16 to 1000000, each about 8 KB. Further ones wait to be
 accepted. The limit of open files (ulimit -n) must be higher.`},
 	{"max_sockets_per_user", "20", number(func(c *Config) *int { return &c.MaxSocketsPerUser }, 1, 1000), `
 WebSockets of one person at once, 1 to 1000; the next is closed with 4503.`},

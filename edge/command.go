@@ -65,14 +65,21 @@ func (e *Edge) send(who auth.Identity, t text) (c *chat.Command, old bool, err e
 		return nil, false, err
 	}
 	if t.ReplyTo > maxSeq {
-		return nil, false, chat.Invalid("reply_to", "is not a message of this room")
+		return nil, false, errReply()
 	}
 	c, err = e.command(chat.OpSend, who, room)
 	if err != nil {
 		return nil, false, err
 	}
 	c.ClientID, c.Text, c.ReplyTo = client, t.Text, chat.Seq(t.ReplyTo)
+	c.Mentions = e.Auth.Mentioned(t.Text)
 	return c, old, nil
+}
+
+// edited gives c, an edit, the new text, whom it names now, and until when the
+// message may be edited: the rules have no settings.
+func (e *Edge) edited(c *chat.Command, text string) {
+	c.Text, c.Mentions, c.Within = text, e.Auth.Mentioned(text), chat.Millis(e.EditWindow.Milliseconds())
 }
 
 // clientID reads a client_id and holds its time against ours.

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"maps"
 	"strings"
 	"time"
 
@@ -54,13 +55,16 @@ var publishedLimits = map[string]int64{
 	"body_bytes":         chat.MaxBodyBytes,
 	"rooms":              chat.MaxRoomsPerUser,
 	"read_told_members":  chat.MaxReadTold,
+	"mentions":           chat.MaxMentions,
 }
 
 func (e *Edge) serverInfo(context.Context, *struct{}) (*reply[wire.Server], error) {
+	limits := maps.Clone(publishedLimits)
+	limits["edit_window_ms"] = e.EditWindow.Milliseconds() // 0: none
 	return &reply[wire.Server]{wire.Server{
-		Name: "natter", Version: e.Version, Limits: publishedLimits,
+		Name: "natter", Version: e.Version, Limits: limits,
 		Auth:     []string{"password"},
-		Features: []string{"direct", "group", "reactions", "edit", "typing", "presence", "websocket", "long_polling", "sse"},
+		Features: []string{"direct", "group", "reactions", "edit", "mentions", "drafts", "history", "typing", "presence", "websocket", "long_polling", "sse"},
 	}}, nil
 }
 

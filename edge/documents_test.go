@@ -43,7 +43,7 @@ func TestTheAsyncAPIDocument(t *testing.T) {
 	frames := map[string]wire.Frame{}
 	for _, f := range []wire.Frame{
 		&wire.Hello{}, &wire.Send{}, &wire.Read{}, &wire.Edit{}, &wire.Delete{}, &wire.React{}, &wire.Unreact{}, &wire.Ack{},
-		&wire.Typing{}, &wire.SetStatus{}, &wire.Watch{}, &wire.Ping{},
+		&wire.Typing{}, &wire.SetStatus{}, &wire.Watch{}, &wire.Ping{}, &wire.SetDraft{},
 	} {
 		frames["client_"+string(wire.OpOf(f))] = f
 	}
@@ -69,7 +69,7 @@ func TestTheAsyncAPIDocument(t *testing.T) {
 		}
 	}
 	for _, v := range []any{
-		wire.User{}, wire.Member{}, wire.Room{}, wire.System{}, wire.Reaction{}, wire.Message{}, wire.Event{}, wire.Placed{}, wire.Node{}, wire.Problem{},
+		wire.User{}, wire.Member{}, wire.Room{}, wire.System{}, wire.Reaction{}, wire.Message{}, wire.Event{}, wire.Placed{}, wire.Node{}, wire.Problem{}, wire.Draft{},
 	} {
 		typ := reflect.TypeOf(v)
 		same(t, typ.Name(), doc.Components.Schemas[typ.Name()], typ)
@@ -154,7 +154,7 @@ func TestTheOpenAPIDocument(t *testing.T) {
 	if got := doc.Paths["/v1/sync"]["get"].Responses["200"].Content["application/json"].Schema.Ref; got != "#/components/schemas/SyncAnswer" {
 		t.Errorf("sync answers %q", got)
 	}
-	for _, v := range []any{wire.Message{}, wire.Room{}, wire.RoomEntry{}, wire.Me{}, wire.Problem{}, wire.PostMessage{}, wire.CreateRoom{}} {
+	for _, v := range []any{wire.Message{}, wire.Room{}, wire.RoomEntry{}, wire.Me{}, wire.Problem{}, wire.PostMessage{}, wire.CreateRoom{}, wire.ChangeRoom{}, wire.PutDraft{}, wire.Draft{}} {
 		typ := reflect.TypeOf(v)
 		s, ok := doc.Components.Schemas[typ.Name()]
 		if !ok {
@@ -183,7 +183,7 @@ func TestServerInfo(t *testing.T) {
 	h := open(t)
 	var s wire.Server
 	h.call("GET", "/v1/server", nil).status(200).into(&s)
-	if s.Limits["text_chars"] != chat.MaxTextRunes || s.Limits["frame_bytes"] != 65536 || s.Version != "test" || len(s.Auth) != 1 {
+	if s.Limits["text_chars"] != chat.MaxTextRunes || s.Limits["frame_bytes"] != 65536 || s.Version != "test" || s.Limits["mentions"] != chat.MaxMentions || s.Limits["edit_window_ms"] != 0 || len(s.Auth) != 1 {
 		t.Errorf("server %+v", s)
 	}
 	h.call("GET", "/healthz", nil).status(200)

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -26,6 +27,7 @@ type Edge struct {
 	hub      *hub
 	roster   *roster
 	encoder  *encoder
+	readers  chan struct{} // a token for each queue that is being read
 	members  *memberCache
 	limits   *limits
 	metrics  *metrics
@@ -52,6 +54,7 @@ func New(o Options) (*Edge, error) {
 	e.hub = newHub(o.MaxSocketsPerUser)
 	e.roster = newRoster(e)
 	e.encoder = newEncoder(e)
+	e.readers = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 	e.members = newMemberCache(e)
 	e.limits = newLimits(o.RateLimits, o.Now)
 	if e.assets, err = loadAssets(o.App, o.AppBuilt); err != nil {

@@ -87,7 +87,7 @@ func open(t *testing.T, change ...func(*Options)) *house {
 	h.auth, err = auth.Open(t.Context(), auth.Options{Records: memory.NewRecords(), NewID: newID, Now: h.now, Log: logger})
 	h.must(err)
 	o := Options{
-		Log: h.log, History: h.history, Queues: h.queues, News: h.news, Cursors: memory.NewCursors(), Auth: h.auth,
+		Log: h.log, History: h.history, Drafts: h.history, Queues: h.queues, News: h.news, Cursors: memory.NewCursors(), Auth: h.auth,
 		NewID: newID, Now: h.now, NodeID: "n1", Version: "test", Logger: logger, linger: 50 * time.Millisecond,
 		PortableSockets: strings.HasPrefix(t.Name(), "TestPortableSockets/"),
 	}

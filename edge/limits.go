@@ -21,6 +21,7 @@ const (
 	RateWrite   Rate = "write"
 	RateSend    Rate = "send"
 	RateTyping  Rate = "typing"
+	RateDraft   Rate = "draft"  // of one room, by person; beside the rate of reading
 	RateSocket  Rate = "socket" // connecting, by address: after a restart all of a house come at once
 )
 
@@ -34,6 +35,7 @@ var rates = map[Rate]struct {
 	RateWrite:   {10, 40},
 	RateSend:    {20, 60},
 	RateTyping:  {2, 4},
+	RateDraft:   {2, 20},
 	RateSocket:  {100, 1000},
 }
 

@@ -127,12 +127,12 @@ func (e *Edge) postMessage(ctx context.Context, in *postMessageInput) (*made[wir
 	if err != nil {
 		return nil, err
 	}
-	if result.Retry {
+	if result.Retry || len(c.Mentions) > 0 { // the room knows whom it mentions
 		m, err := e.ownMessage(ctx, who, c.Room, result.Seq)
 		if err != nil {
 			return nil, err
 		}
-		return created(*m, true), nil
+		return created(*m, result.Retry), nil
 	}
 	return created(wireMessage(c.Room, &chat.Message{
 		ID: result.ID, Seq: result.Seq, Kind: chat.KindText, Sender: c.By, ClientID: c.ClientID,
@@ -180,7 +180,12 @@ func (e *Edge) editMessage(ctx context.Context, in *editInput) (*reply[wire.Mess
 	if err := chat.CheckText("text", in.Body.Value.Text); err != nil {
 		return nil, err
 	}
-	if err := e.onMessage(ctx, chat.OpEdit, room, seq, in.Body.Value.Text, ""); err != nil {
+	c, err := e.command(chat.OpEdit, caller(ctx), room)
+	if err == nil {
+		c.Seq = seq
+		e.edited(c, in.Body.Value.Text)
+	}
+	if _, err := e.run(ctx, c, err); err != nil {
 		return nil, err
 	}
 	m, err := e.ownMessage(ctx, caller(ctx), room, seq)
@@ -195,7 +200,7 @@ func (e *Edge) deleteMessage(ctx context.Context, in *MessagePath) (*none, error
 	if err != nil {
 		return nil, err
 	}
-	return nil, e.onMessage(ctx, chat.OpDelete, room, seq, "", "")
+	return nil, e.onMessage(ctx, chat.OpDelete, room, seq, "")
 }
 
 type reactionInput struct {
@@ -230,13 +235,13 @@ func (e *Edge) onReaction(ctx context.Context, op chat.CommandOp, in *reactionIn
 	if err != nil {
 		return err
 	}
-	return e.onMessage(ctx, op, room, seq, "", emoji)
+	return e.onMessage(ctx, op, room, seq, emoji)
 }
 
-func (e *Edge) onMessage(ctx context.Context, op chat.CommandOp, room chat.RoomID, seq chat.Seq, text, emoji string) error {
+func (e *Edge) onMessage(ctx context.Context, op chat.CommandOp, room chat.RoomID, seq chat.Seq, emoji string) error {
 	c, err := e.command(op, caller(ctx), room)
 	if err == nil {
-		c.Seq, c.Text, c.Emoji = seq, text, emoji
+		c.Seq, c.Emoji = seq, emoji
 	}
 	_, err = e.run(ctx, c, err)
 	return err
@@ -256,5 +261,5 @@ func (e *Edge) read(ctx context.Context, in *readInput) (*none, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, e.onMessage(ctx, chat.OpRead, room, seq, "", "")
+	return nil, e.onMessage(ctx, chat.OpRead, room, seq, "")
 }

@@ -38,7 +38,7 @@ func (s *session) onEdit(f *wire.Edit, ref string) error {
 	if err := chat.CheckText("text", f.Text); err != nil {
 		return err
 	}
-	return s.amend(chat.OpEdit, f.RoomID, f.Seq, ref, func(c *chat.Command) { c.Text = f.Text })
+	return s.amend(chat.OpEdit, f.RoomID, f.Seq, ref, func(c *chat.Command) { s.e.edited(c, f.Text) })
 }
 
 func (s *session) onDelete(f *wire.Delete, ref string) error {

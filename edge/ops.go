@@ -23,6 +23,7 @@ var ops = map[wire.Op]op{
 	wire.OpDelete:  {handle: as((*session).onDelete), rate: RateSend},
 	wire.OpReact:   {handle: as((*session).onReact), rate: RateSend},
 	wire.OpUnreact: {handle: as((*session).onUnreact), rate: RateSend},
+	wire.OpDraft:   {handle: as((*session).onDraft), rate: RateRead},
 	wire.OpAck:     {handle: as((*session).onAck), rate: RateRead},
 	wire.OpTyping:  {handle: as((*session).onTyping), rate: RateTyping},
 	wire.OpStatus:  {handle: as((*session).onStatus), rate: RateWrite},

@@ -16,11 +16,12 @@ import (
 	"natter/wire"
 )
 
-// Options are what an Edge needs. Log, History, Queues, News, Auth and NewID
-// must be set.
+// Options are what an Edge needs. Log, History, Drafts, Queues, News, Auth and
+// NewID must be set.
 type Options struct {
 	Log     chat.Log // a chat.AsyncLog is used as one
 	History chat.History
+	Drafts  chat.Drafts
 	Queues  chat.Queues
 	News    chat.News
 	// Cursors keep each device's acked place, for a hello that brings none; nil:
@@ -48,6 +49,8 @@ type Options struct {
 	Heartbeat         time.Duration // default 25 s; a socket silent for 2.5 of them is closed
 	MaxSocketsPerUser int           // default 20; at the bound a device's oldest goes for its newest, another device's is refused with 4503
 	RateLimits        bool
+	// EditWindow is how long after its sending a message may be edited; 0: for ever.
+	EditWindow time.Duration
 	// PortableSockets has WebSockets driven by contrib/websocket, which every
 	// system can, at several times the memory.
 	PortableSockets bool
@@ -87,8 +90,8 @@ const (
 
 func (o *Options) fill() error {
 	switch {
-	case o.Log == nil, o.History == nil, o.Queues == nil, o.News == nil, o.Auth == nil, o.NewID == nil:
-		panic("edge: Options.Log, History, Queues, News, Auth and NewID must be set")
+	case o.Log == nil, o.History == nil, o.Drafts == nil, o.Queues == nil, o.News == nil, o.Auth == nil, o.NewID == nil:
+		panic("edge: Options.Log, History, Drafts, Queues, News, Auth and NewID must be set")
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -119,6 +119,14 @@ func TestTextsHaveLimits(t *testing.T) {
 		{"avatar of nonsense", "PATCH", "/v1/me", obj{"avatar_id": "../x"}, nil, 400, chat.KindInvalid, "avatar_id"},
 		{"read beyond the end", "PUT", room + "/read", obj{"seq": 99}, nil, 400, chat.KindInvalid, "seq"},
 		{"read of nothing", "PUT", room + "/read", obj{}, nil, 400, chat.KindInvalid, "seq"},
+		{"draft over the limit", "PUT", room + "/draft", obj{"text": long + "가"}, nil, 413, chat.KindTooLarge, "text"},
+		{"draft that replies to the future", "PUT", room + "/draft", obj{"text": "x", "reply_to": 99}, nil, 400, chat.KindInvalid, "reply_to"},
+		{"draft that replies to what no room has", "PUT", room + "/draft", obj{"text": "x", "reply_to": uint64(1) << 60}, nil, 400, chat.KindInvalid, "reply_to"},
+		{"history of nonsense", "PATCH", room, obj{"history": "some"}, nil, 400, chat.KindInvalid, "history"},
+		{"history of nothing", "PATCH", room, obj{"history": ""}, nil, 400, chat.KindInvalid, "history"},
+		{"mute and history", "PATCH", room, obj{"muted": true, "history": "all"}, nil, 400, chat.KindInvalid, "muted"},
+		{"group with a history of nonsense", "POST", "/v1/rooms", obj{"kind": "group", "name": "x", "history": "none"}, nil, 400, chat.KindInvalid, "history"},
+		{"direct room with a history", "POST", "/v1/rooms", obj{"kind": "direct", "user_id": "u1", "history": "all"}, nil, 400, chat.KindInvalid, "kind"},
 		{"emoji of letters", "PUT", room + "/messages/1/reactions/abc", nil, nil, 400, chat.KindInvalid, "emoji"},
 		{"emoji of half an escape", "PUT", room + "/messages/1/reactions/%F0%9F", nil, nil, 400, chat.KindInvalid, "emoji"},
 		{"seq of letters", "DELETE", room + "/messages/abc", nil, nil, 400, chat.KindInvalid, "seq"},
@@ -195,6 +203,7 @@ func TestStrangersLearnNothing(t *testing.T) {
 			"POST /v1/rooms/{room_id}/messages":           obj{"text": "hi"},
 			"PATCH /v1/rooms/{room_id}/messages/{seq}":    obj{"text": "hi"},
 			"PUT /v1/rooms/{room_id}/read":                obj{"seq": 1},
+			"PUT /v1/rooms/{room_id}/draft":               obj{"text": "hi"},
 		}
 		ask := func(room chat.RoomID) string {
 			path := strings.NewReplacer("{room_id}", string(room), "{user_id}", string(eve.User.ID), "{seq}", "1", "{emoji}", "%F0%9F%91%8D").Replace(r.Path)
@@ -211,12 +220,14 @@ func TestStrangersLearnNothing(t *testing.T) {
 	}
 	for _, room := range []chat.RoomID{theirs, "g404"} {
 		for ref, f := range map[string]wire.Frame{
-			"send":   &wire.Send{Ref: "send", RoomID: string(room), ClientID: uuid().String(), Text: "hi"},
-			"read":   &wire.Read{Ref: "read", RoomID: string(room), Seq: 1},
-			"edit":   &wire.Edit{Ref: "edit", RoomID: string(room), Seq: 1, Text: "hi"},
-			"delete": &wire.Delete{Ref: "delete", RoomID: string(room), Seq: 1},
-			"react":  &wire.React{Ref: "react", RoomID: string(room), Seq: 1, Emoji: "👍"},
-			"typing": &wire.Typing{Ref: "typing", RoomID: string(room)},
+			"send":    &wire.Send{Ref: "send", RoomID: string(room), ClientID: uuid().String(), Text: "hi"},
+			"read":    &wire.Read{Ref: "read", RoomID: string(room), Seq: 1},
+			"edit":    &wire.Edit{Ref: "edit", RoomID: string(room), Seq: 1, Text: "hi"},
+			"delete":  &wire.Delete{Ref: "delete", RoomID: string(room), Seq: 1},
+			"react":   &wire.React{Ref: "react", RoomID: string(room), Seq: 1, Emoji: "👍"},
+			"draft":   &wire.SetDraft{Ref: "draft", RoomID: string(room), Text: "hi"},
+			"undraft": &wire.SetDraft{Ref: "undraft", RoomID: string(room)},
+			"typing":  &wire.Typing{Ref: "typing", RoomID: string(room)},
 			// An old client_id asks history first.
 			"old": &wire.Send{Ref: "old", RoomID: string(room), ClientID: uuidAt(h.now().Add(-time.Hour)).String(), Text: "hi"},
 		} {

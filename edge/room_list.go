@@ -122,6 +122,9 @@ func (e *Edge) rooms(ctx context.Context, in *roomsInput) (*reply[wire.Rooms], e
 		}
 		answer.Rooms = append(answer.Rooms, e.wireEntry(r.me, r.room, r.last))
 	}
+	if err := e.addDrafts(ctx, caller(ctx).User, answer.Rooms); err != nil {
+		return nil, err
+	}
 	return &reply[wire.Rooms]{answer}, nil
 }
 

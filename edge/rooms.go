@@ -34,7 +34,7 @@ func (e *Edge) createRoom(ctx context.Context, in *createRoomInput) (*made[wire.
 // createDirect finds or makes the one room of two.
 func (e *Edge) createDirect(ctx context.Context, in *createRoomInput) (*made[wire.Room], error) {
 	who, b := caller(ctx), &in.Body.Value
-	if b.Name != "" || b.MemberIDs != nil {
+	if b.Name != "" || b.MemberIDs != nil || b.History != "" {
 		return nil, chat.Invalid("kind", "direct has a user_id and nothing else")
 	}
 	other, err := e.person("user_id", b.UserID)
@@ -66,6 +66,12 @@ func (e *Edge) createGroup(ctx context.Context, in *createRoomInput) (*made[wire
 	if err != nil {
 		return nil, err
 	}
+	history := chat.HistoryJoined
+	if b.History != "" {
+		if history, err = chat.ParseHistory("history", b.History); err != nil {
+			return nil, err
+		}
+	}
 	users, err := e.memberList(who.User, b.MemberIDs)
 	if err != nil {
 		return nil, err
@@ -77,7 +83,7 @@ func (e *Edge) createGroup(ctx context.Context, in *createRoomInput) (*made[wire
 	if err != nil {
 		return nil, err
 	}
-	c.Room, c.Name, c.Users = chat.NewRoomID(c.ID), name, users
+	c.Room, c.Name, c.Users, c.History = chat.NewRoomID(c.ID), name, users, history
 	if in.Key != "" {
 		c.Room = keyedRoomID(who.User, in.Key)
 		if room, _, _, err := e.roomOf(ctx, who.User, c.Room); err == nil {
@@ -159,12 +165,20 @@ func (in *RoomPath) room() (chat.RoomID, error) {
 	return chat.ParseID[chat.RoomID]("room_id", in.RoomID)
 }
 
-func (e *Edge) oneRoom(ctx context.Context, in *RoomPath) (*reply[wire.Room], error) {
+func (e *Edge) oneRoom(ctx context.Context, in *RoomPath) (*reply[wire.OneRoom], error) {
 	id, err := in.room()
 	if err != nil {
 		return nil, err
 	}
-	return e.roomReply(ctx, id)
+	room, err := e.roomReply(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	draft, err := e.draftOf(ctx, caller(ctx).User, id)
+	if err != nil {
+		return nil, err
+	}
+	return &reply[wire.OneRoom]{wire.OneRoom{Room: room.Body, Draft: draft}}, nil
 }
 
 func (e *Edge) roomReply(ctx context.Context, id chat.RoomID) (*reply[wire.Room], error) {
@@ -200,7 +214,7 @@ func (e *Edge) changeRoom(ctx context.Context, in *changeRoomInput) (*reply[wire
 func (e *Edge) roomChange(ctx context.Context, id chat.RoomID, b *wire.ChangeRoom) (*chat.Command, error) {
 	who := caller(ctx)
 	if b.Muted != nil {
-		if b.Name != nil || b.Topic != nil || b.AvatarID != nil {
+		if b.Name != nil || b.Topic != nil || b.AvatarID != nil || b.History != nil {
 			return nil, chat.Invalid("muted", "is one's own and is changed alone")
 		}
 		c, err := e.command(chat.OpMute, who, id)
@@ -232,8 +246,14 @@ func (e *Edge) roomChange(ctx context.Context, id chat.RoomID, b *wire.ChangeRoo
 			return nil, chat.Invalid("avatar_id", "must be the id of a picture, or empty")
 		}
 	}
+	if b.History != nil {
+		c.Fields |= chat.FieldHistory
+		if c.History, err = chat.ParseHistory("history", *b.History); err != nil {
+			return nil, err
+		}
+	}
 	if c.Fields == 0 {
-		return nil, chat.Invalid("", "must change something: name, topic, avatar_id or muted")
+		return nil, chat.Invalid("", "must change something: name, topic, avatar_id, history or muted")
 	}
 	return c, nil
 }

@@ -33,7 +33,7 @@ func wireMe(p auth.Profile) wire.Me {
 func wireMessage(room chat.RoomID, m *chat.Message) wire.Message {
 	w := wire.Message{
 		ID: wire.MessageID(m.ID), RoomID: room, Seq: m.Seq, Kind: m.Kind, SenderID: m.Sender,
-		ClientID: wire.ClientID(m.ClientID), Text: m.Text, ReplyTo: m.ReplyTo,
+		ClientID: wire.ClientID(m.ClientID), Text: m.Text, ReplyTo: m.ReplyTo, Mentions: m.Mentions,
 		EditedAt: wire.Time(m.EditedAt), DeletedAt: wire.Time(m.DeletedAt), CreatedAt: wire.Time(m.CreatedAt),
 	}
 	if m.System != nil {
@@ -58,7 +58,7 @@ func wireMessages(room chat.RoomID, all []chat.Message) []wire.Message {
 func (e *Edge) wireRoom(viewer chat.UserID, r *chat.Room) wire.Room {
 	w := wire.Room{
 		ID: r.ID, Kind: r.Kind, Name: r.Name, Topic: r.Topic, AvatarID: r.Avatar,
-		MemberCount: len(r.Members), CreatedAt: wire.Time(r.CreatedAt),
+		MemberCount: len(r.Members), CreatedAt: wire.Time(r.CreatedAt), History: r.Shows(),
 	}
 	if m := r.Member(viewer); m != nil {
 		w.Role = m.Role

@@ -27,8 +27,8 @@ func (e *Edge) table() []binding {
 
 		on(Route{get, "/v1/rooms", SignedIn, RateRead, ok, "list-rooms", "One's rooms, newest activity first", rooms}, e.rooms),
 		on(Route{post, "/v1/rooms", SignedIn, RateWrite, made, "create-room", "Make a group, or find or make the direct room of two (then 200 if it was there)", rooms}, e.createRoom),
-		on(Route{get, "/v1/rooms/{room_id}", SignedIn, RateRead, ok, "get-room", "One room", rooms}, e.oneRoom),
-		on(Route{patch, "/v1/rooms/{room_id}", SignedIn, RateWrite, ok, "change-room", "Change name, topic or picture, or mute the room for oneself", rooms}, e.changeRoom),
+		on(Route{get, "/v1/rooms/{room_id}", SignedIn, RateRead, ok, "get-room", "One room, with one's draft in it", rooms}, e.oneRoom),
+		on(Route{patch, "/v1/rooms/{room_id}", SignedIn, RateWrite, ok, "change-room", "Change name, topic, picture or what new members see, or mute the room for oneself", rooms}, e.changeRoom),
 		on(Route{del, "/v1/rooms/{room_id}", SignedIn, RateWrite, empty, "delete-room", "Delete the room for everybody", rooms}, e.closeRoom),
 		on(Route{get, "/v1/rooms/{room_id}/members", SignedIn, RateRead, ok, "list-members", "Everybody in the room", rooms}, e.roomMembers),
 		on(Route{put, "/v1/rooms/{room_id}/members/{user_id}", SignedIn, RateWrite, empty, "add-member", "Bring a person in", rooms}, e.addMember),
@@ -42,6 +42,8 @@ func (e *Edge) table() []binding {
 		on(Route{put, "/v1/rooms/{room_id}/messages/{seq}/reactions/{emoji}", SignedIn, RateSend, empty, "react", "Put an emoji on a message", messages}, e.react),
 		on(Route{del, "/v1/rooms/{room_id}/messages/{seq}/reactions/{emoji}", SignedIn, RateSend, empty, "unreact", "Take an emoji back", messages}, e.unreact),
 		on(Route{put, "/v1/rooms/{room_id}/read", SignedIn, RateRead, empty, "mark-read", "Move one's read mark forward", messages}, e.read),
+		on(Route{put, "/v1/rooms/{room_id}/draft", SignedIn, RateRead, empty, "put-draft", "Keep what one has begun to write, for one's other devices; an empty text takes it away", messages}, e.putDraft),
+		on(Route{del, "/v1/rooms/{room_id}/draft", SignedIn, RateRead, empty, "delete-draft", "Take one's draft away", messages}, e.deleteDraft),
 
 		on(Route{get, "/v1/sync", SignedIn, RateRead, ok, "sync", "What happened after a cursor: polling, and with wait long polling", sync}, e.sync),
 		raw(Route{get, "/v1/sync/stream", SignedIn, RateRead, ok, "sync-stream", "The same as Server-Sent Events", sync}, e.stream, streamDocument()),

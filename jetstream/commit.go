@@ -122,6 +122,7 @@ func (k *committer) run(ctx context.Context) {
 		if len(commands) == 0 {
 			continue
 		}
+		failpoint("commit.gathered")
 		k.s.metrics.batch.Observe(float64(len(commands)))
 		if err := k.commit(ctx, n, commands); err != nil {
 			k.s.log.Error("a batch was not committed", "partition", k.partition, "commands", len(commands), "error", err)
@@ -144,8 +145,10 @@ func (k *committer) commit(ctx context.Context, n uint64, commands []chat.Comman
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		acked := make(chan error, 1)
 		k.out.publish(subjectLog(k.partition), id, data, func(_ uint64, err error) { acked <- err })
+		failpoint("commit.published")
 		err := <-acked
 		if err == nil {
+			failpoint("commit.acknowledged")
 			return nil
 		}
 		if errors.Is(err, errPublisherClosed) || ctx.Err() != nil || time.Now().After(deadline) {

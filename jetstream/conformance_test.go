@@ -14,6 +14,6 @@ func TestRecords(t *testing.T) {
 func TestSeams(t *testing.T) {
 	conformance.SeamsSuite(t, func(t *testing.T) conformance.Seams {
 		s := open(t).store
-		return conformance.Seams{Log: s.Log(), History: s.History(), Queues: s.Queues(), News: s.News()}
+		return conformance.Seams{Log: s.Log(), History: s.History(), Queues: s.Queues(), News: s.News(), Drafts: s.Drafts()}
 	})
 }

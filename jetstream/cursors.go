@@ -36,7 +36,7 @@ type cursorRecord struct {
 
 const (
 	streamCursors = "CURSORS"
-	cursorsEvery  = time.Second
+	cursorsEvery  = time.Second / hasten
 )
 
 func subjectCursor(k deviceKey) string { return "cursor." + string(k.user) + "." + string(k.device) }
@@ -122,6 +122,9 @@ func (c *cursors) flush() <-chan struct{} {
 		}
 	}
 	c.mu.Unlock()
+	if len(batch) > 0 {
+		failpoint("cursor.gathered")
+	}
 	var left sync.WaitGroup
 	left.Add(len(batch))
 	for k, rec := range batch {
@@ -136,8 +139,10 @@ func (c *cursors) flush() <-chan struct{} {
 				c.dirty[k] = rec
 			}
 			c.mu.Unlock()
+			failpoint("cursor.written")
 			left.Done()
 		})
+		failpoint("cursor.published")
 	}
 	go func() {
 		left.Wait()

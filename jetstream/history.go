@@ -22,6 +22,7 @@ func parseRoomSubject(subject string) (kind string, id chat.RoomID, err error) {
 	return parts[0], chat.RoomID(parts[2]), nil
 }
 
+// parseMarkSubject reads the subject of a mark or a draft.
 func parseMarkSubject(subject string) (chat.UserID, chat.RoomID, error) {
 	parts := strings.Split(subject, ".")
 	if len(parts) != 4 {
@@ -75,7 +76,7 @@ func (s *Store) readMarks(ctx context.Context, p int, room *chat.Room) error {
 	}
 	subjects := make([]string, len(room.Members))
 	for i := range room.Members {
-		room.Members[i].Read = room.Members[i].Since
+		room.Members[i].Read = room.Members[i].ReadFrom()
 		subjects[i] = subjectMark(p, room.Members[i].User, room.ID)
 	}
 	found, err := s.reader.many(ctx, numbered(streamMarks, p), ask{MultiLast: subjects})

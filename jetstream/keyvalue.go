@@ -101,8 +101,10 @@ func (r *records) write(ctx context.Context, key string, value []byte, revision 
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
+	failpoint("record.asked")
 	ack, err := r.s.js.PublishMsg(ctx, msg)
 	if err == nil {
+		failpoint("record.written")
 		return ack.Sequence, nil
 	}
 	var api *jetstream.APIError

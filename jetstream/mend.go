@@ -77,6 +77,7 @@ func (s *Store) mend(ctx context.Context, unsure map[int]*recovery) error {
 		return err
 	}
 	_, err = kept.Put(ctx, "mended", value, revision)
+	failpoint("mend.noted")
 	return err
 }
 
@@ -95,32 +96,44 @@ func (s *Store) mendStream(ctx context.Context, name string, from uint64, noted 
 	for _, n := range info.State.Deleted {
 		gone[n] = true
 	}
-	mended := map[uint64]bool{}
-	for _, m := range noted {
-		whole := true
-		for n := m.From; n <= m.To && whole; n++ {
-			whole = gone[n]
-		}
-		for n := m.From; n <= m.To && whole; n++ {
-			mended[n] = true
-		}
-	}
 	hole := span{To: info.State.LastSeq}
-	for n := max(from+1, info.State.FirstSeq); n <= hole.To && hole.From == 0; n++ {
-		if gone[n] && !mended[n] {
-			hole.From = n
-		}
-	}
-	if hole.From == 0 {
+	if hole.From = firstHole(gone, noted, max(from+1, info.State.FirstSeq), hole.To); hole.From == 0 {
 		return nil, nil
 	}
+	failpoint("mend.found")
 	s.log.Warn("a crash left a hole; what stands behind it is made again", "stream", name, "from", hole.From, "to", hole.To)
 	for n := hole.From; n <= hole.To; n++ {
 		if !gone[n] {
 			if err := stream.DeleteMsg(ctx, n); err != nil {
 				return nil, err
 			}
+			failpoint("mend.deleted")
 		}
 	}
+	failpoint("mend.emptied")
 	return &hole, nil
+}
+
+// firstHole is the first sequence from first to last, both included, that is gone
+// and in no hole that was mended and is gone as a whole; 0 if there is none.
+func firstHole(gone map[uint64]bool, noted []span, first, last uint64) uint64 {
+	mended := map[uint64]bool{}
+	for _, m := range noted {
+		n := m.From
+		for n <= m.To && gone[n] {
+			n++
+		}
+		if n <= m.To {
+			continue // not all of it
+		}
+		for n := m.From; n <= m.To; n++ {
+			mended[n] = true
+		}
+	}
+	for n := first; n <= last; n++ {
+		if gone[n] && !mended[n] {
+			return n
+		}
+	}
+	return 0
 }

@@ -48,6 +48,9 @@ func subjectSync(q int, u chat.UserID) string { return "sync." + strconv.Itoa(q)
 func subjectMark(p int, u chat.UserID, r chat.RoomID) string {
 	return "mark." + strconv.Itoa(p) + "." + string(u) + "." + string(r)
 }
+func subjectDraft(p int, u chat.UserID, r chat.RoomID) string {
+	return "draft." + strconv.Itoa(p) + "." + string(u) + "." + string(r)
+}
 func subjectCheckpoint(p int) string     { return "checkpoint." + strconv.Itoa(p) }
 func subjectLive(u chat.UserID) string   { return "live." + string(u) }
 func subjectNews(u chat.UserID) string   { return "news." + string(u) }

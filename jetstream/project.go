@@ -47,7 +47,7 @@ const (
 	takeBytes       = 256 << 10
 	firstPause      = 50 * time.Millisecond
 	longestPause    = 5 * time.Second
-	checkpointEvery = 5 * time.Second
+	checkpointEvery = 5 * time.Second / hasten
 	// roomsCached bounds the states kept: about 1 KB each and 0.4 KB a message of
 	// the tail, so 100 to 500 MB at the very most. Over it, idle rooms are dropped
 	// and loaded again on their next command.
@@ -114,6 +114,7 @@ func (p *projector) project(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	failpoint("window.read")
 	p.window = window
 	p.history = p.rec.base.History
 	p.applied.Store(p.rec.base.Log)
@@ -143,6 +144,7 @@ func (p *projector) project(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		failpoint("project.gathered")
 		t, err := p.apply(ctx, gathered)
 		if err != nil {
 			return err
@@ -195,6 +197,7 @@ func (p *projector) follow(ctx context.Context, cancel context.CancelCauseFunc) 
 				cancel(fmt.Errorf("log %d: %w", l.sequence, err))
 				return
 			}
+			failpoint("project.read")
 			expected = l.sequence + 1
 			p.head.Store(l.sequence + meta.NumPending)
 			select {
@@ -248,6 +251,7 @@ func (p *projector) apply(ctx context.Context, gathered []logged) (*take, error)
 	if err := p.load(ctx, gathered); err != nil {
 		return nil, err
 	}
+	failpoint("project.loaded")
 	if !p.rec.replaying(gathered[0].sequence) {
 		p.rec.history, p.rec.queues = nil, nil
 	}
@@ -271,12 +275,15 @@ func (p *projector) apply(ctx context.Context, gathered []logged) (*take, error)
 			}
 		}
 	}
+	failpoint("project.applied")
 	if err := p.landed(ctx); err != nil {
 		return nil, err
 	}
+	failpoint("project.landed")
 	if err := t.publish(ctx); err != nil {
 		return nil, err
 	}
+	failpoint("project.published")
 	p.under = t
 	p.letGo()
 	p.evict()
@@ -334,20 +341,26 @@ func (p *projector) finisher(ctx context.Context, cancel context.CancelCauseFunc
 				cancel(fmt.Errorf("log %d: %w", t.upto, err))
 				return
 			}
+			failpoint("project.acknowledged")
 			t.answer()
+			failpoint("project.answered")
 			kept = t.advance(kept)
+			if kept.Log >= p.rec.horizon {
+				kept = kept.behind(p.rec.ends)
+			}
 			snapshot := kept
 			snapshot.Sync = append([]uint64(nil), kept.Sync...)
 			p.kept.Store(&snapshot)
 			p.written.Store(kept.History)
 			p.finished.Store(kept.Log)
+			failpoint("project.finished")
 			p.takesDone.Add(1)
 			p.s.metrics.setLag(p.partition, p.lag())
 			if kept.Log >= p.rec.horizon {
 				p.reached()
 			}
 		case <-tick.C:
-			if kept.Log != saved {
+			if kept.Log != saved && kept.Log >= p.rec.horizon {
 				saved = kept.Log
 				p.saveCheckpoint(kept, nil)
 			}
@@ -361,20 +374,24 @@ func (p *projector) reached() {
 	if !p.caught {
 		p.caught = true
 		close(p.current)
+		failpoint("replay.caught")
 	}
 }
 
 func (p *projector) saveCheckpoint(c checkpoint, acked chan<- error) {
 	data, err := encode(&c)
+	failpoint("checkpoint.due")
 	if err == nil {
 		p.out.publish(subjectCheckpoint(p.partition), "", data, func(_ uint64, err error) {
 			if err != nil {
 				p.s.log.Warn("a checkpoint was not written", "partition", p.partition, "error", err)
 			}
+			failpoint("checkpoint.written")
 			if acked != nil {
 				acked <- err
 			}
 		})
+		failpoint("checkpoint.published")
 		return
 	}
 	p.s.log.Error("a checkpoint was not encoded", "error", err)
@@ -422,10 +439,12 @@ func (p *projector) finish(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+	failpoint("close.finished")
 	acked := make(chan error, 1)
 	p.saveCheckpoint(*p.kept.Load(), acked)
 	select {
 	case err := <-acked:
+		failpoint("close.kept")
 		return err
 	case <-ctx.Done():
 		return ctx.Err()

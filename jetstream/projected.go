@@ -16,10 +16,13 @@ type projected struct {
 	// while replaying, for marks that were written after the base.
 	marks     map[chat.UserID]bool
 	marksUpto map[chat.UserID]uint64
-	reached   map[uint64]*page // sealed pages a command of late amended, or made
-	holding   bool             // it is in the projector's holding
-	take      uint64           // the last take that touched it
-	sealed    uint64           // pages sealed and written
+	// drafts and draftsUpto are the same of the members' drafts.
+	drafts     map[chat.UserID]bool
+	draftsUpto map[chat.UserID]uint64
+	reached    map[uint64]*page // sealed pages a command of late amended, or made
+	holding    bool             // it is in the projector's holding
+	take       uint64           // the last take that touched it
+	sealed     uint64           // pages sealed and written
 }
 
 // sealedTo is the last seq that lies in a sealed page.
@@ -32,10 +35,6 @@ const loadAtOnce = 64
 // request for many at a time.
 func (p *projector) load(ctx context.Context, gathered []logged) error {
 	var rooms []chat.RoomID
-	type pair struct {
-		room chat.RoomID
-		user chat.UserID
-	}
 	missing := make(map[chat.RoomID]bool)
 	for i := range gathered {
 		for j := range gathered[i].batch.Commands {
@@ -54,7 +53,12 @@ func (p *projector) load(ctx context.Context, gathered []logged) error {
 		}
 		rooms = rooms[n:]
 	}
-	var marks []pair
+	return p.loadOwn(ctx, gathered)
+}
+
+// loadOwn brings the marks and drafts the batches need into memory.
+func (p *projector) loadOwn(ctx context.Context, gathered []logged) error {
+	var marks, drafts []string
 	for i := range gathered {
 		replaying := p.rec.replaying(gathered[i].sequence)
 		for j := range gathered[i].batch.Commands {
@@ -66,8 +70,17 @@ func (p *projector) load(ctx context.Context, gathered []logged) error {
 			want := func(u chat.UserID) {
 				if !r.marks[u] {
 					r.marks[u] = true
-					marks = append(marks, pair{c.Room, u})
+					marks = append(marks, subjectMark(p.partition, u, c.Room))
 				}
+			}
+			wantDraft := func(u chat.UserID) {
+				if !r.drafts[u] {
+					r.drafts[u] = true
+					drafts = append(drafts, subjectDraft(p.partition, u, c.Room))
+				}
+			}
+			if c.Op == chat.OpDraft && (replaying || r.Exists() && r.Room.Member(c.By) != nil) {
+				wantDraft(c.By)
 			}
 			// While replaying, of everyone whose mark the command may write, member
 			// or not yet: what survived of it must not be overwritten.
@@ -76,27 +89,44 @@ func (p *projector) load(ctx context.Context, gathered []logged) error {
 				for _, u := range c.Users {
 					want(u)
 				}
+				for _, u := range losing(c, r) {
+					wantDraft(u)
+				}
 			} else if r.Exists() && r.Room.Member(c.By) != nil {
 				want(c.By)
 			}
 		}
 	}
-	for len(marks) > 0 {
-		n := min(len(marks), 512)
-		subjects := make([]string, n)
-		for i, k := range marks[:n] {
-			subjects[i] = subjectMark(p.partition, k.user, k.room)
-		}
-		found, err := p.s.reader.many(ctx, numbered(streamMarks, p.partition), ask{MultiLast: subjects, MaxBytes: 8 << 20})
+	if err := p.readOwn(ctx, marks, 512, 8<<20, p.takeMark); err != nil {
+		return err
+	}
+	return p.readOwn(ctx, drafts, draftsAtOnce, draftsBytes, p.takeDraft)
+}
+
+// losing are the people whose drafts a command may take away.
+func losing(c *chat.Command, r *projected) []chat.UserID {
+	switch c.Op {
+	case chat.OpRemove:
+		return c.Users
+	case chat.OpClose:
+		return r.Room.UserIDs()
+	}
+	return nil
+}
+
+func (p *projector) readOwn(ctx context.Context, subjects []string, atOnce, bytes int, take func(stored) error) error {
+	for len(subjects) > 0 {
+		n := min(len(subjects), atOnce)
+		found, err := p.s.reader.many(ctx, numbered(streamMarks, p.partition), ask{MultiLast: subjects[:n], MaxBytes: bytes})
 		if err != nil {
 			return err
 		}
 		for _, m := range found.Messages {
-			if err := p.takeMark(m); err != nil {
+			if err := take(m); err != nil {
 				return err
 			}
 		}
-		marks = marks[n:]
+		subjects = subjects[n:]
 	}
 	return nil
 }
@@ -129,7 +159,8 @@ func (p *projector) loadRooms(ctx context.Context, ids []chat.RoomID) error {
 	subjects := make([]string, 0, 2*len(ids))
 	for _, id := range ids {
 		p.rooms[id] = &projected{RoomState: chat.NewRoomState(nil, 0), take: p.takes,
-			marks: make(map[chat.UserID]bool), marksUpto: make(map[chat.UserID]uint64)}
+			marks: make(map[chat.UserID]bool), marksUpto: make(map[chat.UserID]uint64),
+			drafts: make(map[chat.UserID]bool), draftsUpto: make(map[chat.UserID]uint64)}
 		p.rooms[id].Room.ID = id
 		subjects = append(subjects, subjectRoom(p.partition, id), subjectMessages(p.partition, id))
 	}
@@ -158,7 +189,7 @@ func (p *projector) loadRooms(ctx context.Context, ids []chat.RoomID) error {
 			}
 			r.Room = rec.Room
 			for i := range r.Room.Members {
-				r.Room.Members[i].Read = r.Room.Members[i].Since
+				r.Room.Members[i].Read = r.Room.Members[i].ReadFrom()
 			}
 		case "msg":
 			var entry roomEntry
@@ -193,6 +224,7 @@ func (p *projector) reach(ctx context.Context, r *projected, seq chat.Seq) error
 		if err != nil {
 			return err
 		}
+		failpoint("seal.reached")
 		p.hold(r, k, rec)
 		held = rec
 	}
@@ -248,6 +280,7 @@ func (p *projector) seal(ctx context.Context, r *projected, upto uint64) (map[ui
 		pages[k] = &page{Upto: upto, After: p.history, Messages: messages}
 		p.hold(r, k, pages[k])
 	}
+	failpoint("seal.cut")
 	r.sealed = r.Sealed()
 	return pages, nil
 }

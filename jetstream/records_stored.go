@@ -54,6 +54,13 @@ type markRecord struct {
 	Mark chat.Mark `cbor:"2,keyasint"`
 }
 
+// draftRecord is a message of draft.<p>.<user>.<room>. A draft without a text is
+// one that is gone.
+type draftRecord struct {
+	Upto  uint64     `cbor:"1,keyasint"`
+	Draft chat.Draft `cbor:"2,keyasint"`
+}
+
 // queueEntry is a message of sync.<q>.<user>: a user's events of one take of
 // partition Partition. It is the one record that is written and read for every
 // receiver, so it isn't CBOR itself but a frame around events that were encoded
@@ -109,6 +116,10 @@ type checkpoint struct {
 	History uint64      `cbor:"2,keyasint"`
 	Sync    []uint64    `cbor:"3,keyasint"`
 	At      chat.Millis `cbor:"4,keyasint"` // the newest command's time
+	// Again: an unclean start began here once more. What stands between the first
+	// form of this checkpoint and this one tells of sequences that are gone, or are
+	// other entries now.
+	Again bool `cbor:"5,keyasint,omitempty"`
 }
 
 // resultMessage is what a projector answers a node: never stored.

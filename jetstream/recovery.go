@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"natter/chat"
 )
@@ -34,6 +35,11 @@ type recovery struct {
 	// horizon is the log's last sequence when the survey was made: what comes
 	// later can't have been projected.
 	horizon uint64
+	// ends are where the streams ended then: all that survived of the log up to the
+	// horizon lies at or before them. So they belong to the checkpoint at the
+	// horizon, and before it there can be none: what survived of later batches
+	// stands before what is written again of earlier ones.
+	ends checkpoint
 	// complete: everything of the log up to here is known to be projected.
 	complete uint64
 	history  map[string]uint64
@@ -46,7 +52,7 @@ const checkpointsKept = 128
 // reachBack is how much log a projector applies again: all the client_id window
 // remembers, which is far more than how long a projection may stay unsynced, and
 // half a minute for the clocks.
-const reachBack = chat.WindowKept + 30_000
+const reachBack = (chat.WindowKept + 30_000) / hasten
 
 func (r *recovery) hasHistory(subject string, log uint64) bool {
 	return log <= r.complete || log <= r.horizon && log <= r.history[subject]
@@ -68,6 +74,7 @@ func (s *Store) survey(ctx context.Context, clean bool, partitions ...int) (map[
 		if err != nil {
 			return nil, fmt.Errorf("survey of partition %d: %w", p, err)
 		}
+		failpoint("survey.log")
 		if recovered[p] = r; r.complete < r.horizon && r.base.Log < r.horizon {
 			unsure[p] = r
 		}
@@ -76,16 +83,24 @@ func (s *Store) survey(ctx context.Context, clean bool, partitions ...int) (map[
 		if err := s.mend(ctx, unsure); err != nil {
 			return nil, err
 		}
+		if err := s.beginAgain(ctx, unsure); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.surveyEnds(ctx, recovered); err != nil {
+		return nil, err
 	}
 	for p, r := range unsure {
 		if err := s.surveyHistory(ctx, p, r); err != nil {
 			return nil, err
 		}
+		failpoint("survey.history")
 	}
 	for q := range s.o.Partitions {
 		if err := s.surveyQueues(ctx, q, unsure); err != nil {
 			return nil, err
 		}
+		failpoint("survey.queues")
 	}
 	return recovered, nil
 }
@@ -101,10 +116,31 @@ func (s *Store) surveyLog(ctx context.Context, p int, clean bool) (*recovery, er
 		return nil, err
 	}
 	r := &recovery{horizon: last, base: chooseBase(kept, first, s.o.Partitions), history: map[string]uint64{}, queues: map[chat.UserID]uint64{}}
-	if clean && len(kept) > 0 && kept[len(kept)-1].Log == last {
-		r.complete = last
+	if newest := len(kept) - 1; clean && newest >= 0 && kept[newest].Log == last && len(kept[newest].Sync) == s.o.Partitions {
+		// Nothing is missing, so nothing is applied again.
+		r.base, r.complete = kept[newest], last
 	}
+	r.base.Again = false // what is kept after it stands
 	return r, nil
+}
+
+// surveyEnds notes where the streams end, after all deletions.
+func (s *Store) surveyEnds(ctx context.Context, recovered map[int]*recovery) error {
+	sync := make([]uint64, s.o.Partitions)
+	for q := range sync {
+		var err error
+		if _, sync[q], err = s.bounds(ctx, numbered(streamSync, q)); err != nil {
+			return err
+		}
+	}
+	for p, r := range recovered {
+		_, history, err := s.bounds(ctx, numbered(streamHistory, p))
+		if err != nil {
+			return err
+		}
+		r.ends = checkpoint{Log: r.horizon, History: history, Sync: sync}
+	}
+	return nil
 }
 
 // surveyHistory finds what survived of a partition's history.
@@ -201,9 +237,14 @@ func chooseBase(kept []checkpoint, first uint64, partitions int) checkpoint {
 	if len(kept) == 0 {
 		return base
 	}
+	var newestAt chat.Millis // of those that don't count any more, too
+	for _, c := range kept {
+		newestAt = max(newestAt, c.At)
+	}
+	kept = standing(kept)
 	newest := kept[len(kept)-1]
 	for _, c := range kept {
-		if len(c.Sync) == partitions && c.At <= newest.At-reachBack {
+		if len(c.Sync) == partitions && c.At <= newestAt-reachBack {
 			base = c
 		}
 	}
@@ -216,6 +257,40 @@ func chooseBase(kept []checkpoint, first uint64, partitions int) checkpoint {
 		}
 	}
 	return newest
+}
+
+// standing leaves out the checkpoints that an unclean start made void.
+//
+//	80  90  100 | a crash takes 95 … 100 back | 80 again | 105
+//
+// History as of the checkpoint at 90 or 100 isn't what it was any more, because what
+// was lost, or deleted behind a hole, was written again at other sequences.
+func standing(kept []checkpoint) []checkpoint {
+	var stand []checkpoint
+	for _, c := range kept {
+		if c.Again {
+			stand = slices.DeleteFunc(stand, func(old checkpoint) bool { return old.Log > c.Log })
+		}
+		stand = append(stand, c)
+	}
+	return stand
+}
+
+// beginAgain notes where an unclean start begins, before anything is written.
+func (s *Store) beginAgain(ctx context.Context, unsure map[int]*recovery) error {
+	for p, r := range unsure {
+		c := r.base
+		c.Again = true
+		data, err := encode(&c)
+		if err != nil {
+			return err
+		}
+		if _, err := s.js.Publish(ctx, subjectCheckpoint(p), data); err != nil {
+			return fmt.Errorf("note where partition %d begins again: %w", p, err)
+		}
+		failpoint("survey.again")
+	}
+	return nil
 }
 
 // checkpoints lists a partition's checkpoints, oldest first.
@@ -284,8 +359,8 @@ func (s *Store) openEpochs(ctx context.Context) error {
 	value, revision, err := kept.Get(ctx, "epochs")
 	switch {
 	case err == nil:
-		if err := json.Unmarshal(value, &s.epochs); err != nil {
-			return fmt.Errorf("the list of epochs: %w", err)
+		if s.epochs, err = parseEpochs(value, s.o.Partitions); err != nil {
+			return err
 		}
 		if s.o.Clean && len(s.epochs.List) > 0 || s.o.Replicas > 1 {
 			return nil
@@ -308,8 +383,23 @@ func (s *Store) openEpochs(ctx context.Context) error {
 	if value, err = json.Marshal(s.epochs); err != nil {
 		return err
 	}
+	failpoint("epoch.measured")
 	_, err = kept.Put(ctx, "epochs", value, revision)
+	failpoint("epoch.stored")
 	return err
+}
+
+// parseEpochs reads the stored list.
+func parseEpochs(value []byte, partitions int) (e epochs, err error) {
+	if err := json.Unmarshal(value, &e); err != nil {
+		return e, fmt.Errorf("the list of epochs: %w", err)
+	}
+	for _, one := range e.List {
+		if len(one.Starts) != partitions {
+			return e, fmt.Errorf("the list of epochs: number %d has %d starts, not %d", one.Number, len(one.Starts), partitions)
+		}
+	}
+	return e, nil
 }
 
 func (e *epochs) current() uint64 {

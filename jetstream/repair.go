@@ -22,7 +22,7 @@ import (
 //	LOG ──apply──▶ ids, seqs, records ──=──▶ HISTORY: entries ──=──▶ pages, After
 //	                                            │ ids
 //	                                            ├──▶ SYNC: the messages of events
-//	                                            └──▶ MARKS: rooms, members, last seq
+//	                                            └──▶ MARKS: rooms, members, last seq; drafts: members
 //
 // The log is applied by chat's own rules, but only what makes messages and changes
 // records: edits, reactions and marks move no seq. Where it no longer reaches back
@@ -83,6 +83,7 @@ func Repair(ctx context.Context, o RepairOptions) (found, left []Finding, err er
 		if left = x.findings; round == 0 {
 			found = left
 		}
+		failpoint("repair.looked")
 		again := !tried && (x.replay || !o.Store.Clean) // what a crash left is a start's work
 		done := !again && (round == repairRounds || !slices.ContainsFunc(left, func(f Finding) bool { return f.Repairable }))
 		if err == nil && !done {
@@ -121,6 +122,7 @@ type inspection struct {
 	replay bool              // something is missing that an unclean start may make again
 	tried  bool              // that was done already
 	marks  map[markKey]markSeen
+	drafts map[markKey]draftSeen
 }
 
 // record is a place in a stream.
@@ -148,7 +150,8 @@ type told struct {
 func attach(ctx context.Context, o RepairOptions) (_ *inspection, err error) {
 	s := &Store{o: o.Store, log: o.Store.Log, events: newEventCache()}
 	x := &inspection{s: s, o: o, seed: maphash.MakeSeed(), rooms: map[chat.RoomID]*roomSeen{}, queues: map[string]*queueSeen{},
-		purge: map[string]uint64{}, marks: map[markKey]markSeen{}, logs: make([]logSeen, o.Store.Partitions)}
+		purge: map[string]uint64{}, marks: map[markKey]markSeen{}, drafts: map[markKey]draftSeen{},
+		logs: make([]logSeen, o.Store.Partitions)}
 	defer func() {
 		if err != nil {
 			x.close()
@@ -218,6 +221,7 @@ func (x *inspection) look(ctx context.Context) error {
 		return err
 	}
 	x.judgeMarks()
+	x.judgeDrafts()
 	slices.SortStableFunc(x.findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Stream, b.Stream), cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.Seq, b.Seq))
 	})

@@ -139,7 +139,7 @@ func (x *inspection) restored(ctx context.Context, want map[chat.RoomID]*roomSee
 				for i := range state.Room.Members {
 					m := &state.Room.Members[i]
 					mark := x.marks[markKey{m.User, r.id}].mark
-					m.Read, m.Muted = max(m.Since, min(mark.Read, r.beginLast)), mark.Muted
+					m.Read, m.Muted = max(m.ReadFrom(), min(mark.Read, r.beginLast)), mark.Muted
 				}
 			}
 			if out := state.Apply(c, window); len(out.Messages) > 0 && moves[c.Op] && x.retried(ctx, r, c) {

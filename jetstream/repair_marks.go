@@ -28,6 +28,10 @@ func (x *inspection) lookMarks(ctx context.Context, p int) error {
 			return
 		}
 		k := markKey{u, id}
+		if isDraft(m) {
+			x.seeDraft(stream, k, m)
+			return
+		}
 		var rec markRecord
 		if err := decode(m.Data, &rec); err != nil {
 			x.unreadable(stream, m, err, true)
@@ -111,7 +115,7 @@ func (x *inspection) newMark(k markKey, state *chat.RoomState) chat.Mark {
 	if mark.Read > r.end() {
 		mark.Read = 0
 	}
-	mark.Read = max(mark.Read, room.Member(k.user).Since)
+	mark.Read = max(mark.Read, room.Member(k.user).ReadFrom())
 	if state != nil {
 		if m := state.Room.Member(k.user); m != nil {
 			mark.Read, mark.Muted = max(mark.Read, m.Read), m.Muted

@@ -106,7 +106,7 @@ func lived(t *testing.T, messages int) (h *house, group chat.RoomID) {
 	pair := h.direct("a", "b")
 	for i := range messages {
 		by := chat.UserID("abc"[i%3 : i%3+1])
-		seq := h.send(group, by, fmt.Sprint("message ", i)).Seq
+		seq := h.do(chat.Command{Op: chat.OpSend, Room: group, By: by, Text: fmt.Sprint("message ", i), Mentions: []chat.UserID{"b", "d"}}).Seq
 		switch i % 20 {
 		case 3:
 			h.send(pair, "b", fmt.Sprint("aside ", i))
@@ -120,6 +120,10 @@ func lived(t *testing.T, messages int) (h *house, group chat.RoomID) {
 			h.do(chat.Command{Op: chat.OpRead, Room: group, By: "c", Seq: seq - 1})
 		case 15:
 			h.do(chat.Command{Op: chat.OpAdd, Room: group, By: "a", Users: []chat.UserID{"d"}})
+		case 16:
+			h.do(chat.Command{Op: chat.OpDraft, Room: group, By: "d", Text: fmt.Sprint("draft ", i)})
+			h.do(chat.Command{Op: chat.OpDraft, Room: group, By: "b", Text: fmt.Sprint("draft ", i)})
+			h.do(chat.Command{Op: chat.OpChange, Room: group, By: "a", Fields: chat.FieldHistory, History: [2]chat.HistoryVisible{"", chat.HistoryAll}[i/20%2]})
 		case 17:
 			h.do(chat.Command{Op: chat.OpRemove, Room: group, By: "d", Users: []chat.UserID{"d"}})
 		}
@@ -219,6 +223,16 @@ var faults = map[string]struct {
 	"a mark can't be read": {func(s *shut, p int, group chat.RoomID) {
 		s.put(subjectMark(p, "c", group), []byte{})
 	}, "it is empty"},
+	"a draft of nobody": {func(s *shut, p int, group chat.RoomID) {
+		s.put(subjectDraft(p, "zoe", group), &draftRecord{Upto: 1, Draft: chat.Draft{Text: "hi", At: 1}})
+	}, "a draft of nobody in the room"},
+	"a draft of no room": {func(s *shut, _ int, _ chat.RoomID) {
+		nowhere := chat.RoomID("gnowhere")
+		s.put(subjectDraft(partitionOf(string(nowhere), 4), "b", nowhere), &draftRecord{Upto: 1, Draft: chat.Draft{Text: "hi", At: 1}})
+	}, "a draft of nobody in the room"},
+	"a draft can't be read": {func(s *shut, p int, group chat.RoomID) {
+		s.put(subjectDraft(p, "b", group), []byte{storedVersion, 0xff})
+	}, "decode *jetstream.draftRecord"},
 	"a queue names another's message": {func(s *shut, p int, group chat.RoomID) {
 		event := must(encoding.Marshal(&chat.Event{Type: chat.EventMessage, Room: group, Message: &chat.Message{ID: 42, Seq: 5, Kind: chat.KindText, Sender: "a"}}))
 		q := partitionOf("b", 4)

@@ -21,6 +21,7 @@ func (x *inspection) repair(ctx context.Context, again bool) error {
 		if err != nil {
 			return fmt.Errorf("delete %s at %d: %w", d.stream, d.seq, err)
 		}
+		failpoint("repair.deleted")
 	}
 	for stream, before := range x.purge {
 		if err := x.purgeStream(ctx, stream, jetstream.WithPurgeSequence(before)); err != nil {
@@ -51,6 +52,7 @@ func (x *inspection) purgeStream(ctx context.Context, stream string, what jetstr
 	if err != nil {
 		return fmt.Errorf("purge %s: %w", stream, err)
 	}
+	failpoint("repair.purged")
 	return nil
 }
 
@@ -62,6 +64,7 @@ func (x *inspection) put(ctx context.Context, subject string, rec any) error {
 	if _, err := x.s.js.Publish(ctx, subject, data); err != nil {
 		return fmt.Errorf("write %s: %w", subject, err)
 	}
+	failpoint("repair.written")
 	return nil
 }
 
@@ -110,6 +113,14 @@ func (x *inspection) write(ctx context.Context) error {
 			p := x.s.roomPartition(k.room)
 			rec := &markRecord{Upto: x.logs[p].last, Mark: x.newMark(k, states[k.room])}
 			if err := x.put(ctx, subjectMark(p, k.user, k.room), rec); err != nil {
+				return err
+			}
+		}
+	}
+	for k, held := range x.drafts {
+		if held.wrong {
+			p := x.s.roomPartition(k.room)
+			if err := x.put(ctx, subjectDraft(p, k.user, k.room), x.goneDraft(p)); err != nil {
 				return err
 			}
 		}
@@ -221,7 +232,8 @@ func (x *inspection) writePage(ctx context.Context, r *roomSeen, k, end uint64) 
 }
 
 // newCheckpoints replaces the checkpoints by two of the end of everything: a start
-// begins with the older, which is as much older as it wants.
+// begins with the older, which is as much older as it wants. The old ones go last:
+// without any, a start would begin with nothing, however little of the log is left.
 func (x *inspection) newCheckpoints(ctx context.Context) error {
 	next := make([]checkpoint, len(x.logs))
 	var sync []uint64
@@ -239,7 +251,8 @@ func (x *inspection) newCheckpoints(ctx context.Context) error {
 		}
 		next[p] = checkpoint{Log: x.logs[p].last, History: last, Sync: sync, At: max(x.logs[p].at, x.logs[p].newest)}
 	}
-	if err := x.purgeStream(ctx, streamCheckpoint, jetstream.WithPurgeSubject(">")); err != nil {
+	_, before, err := x.s.bounds(ctx, streamCheckpoint)
+	if err != nil {
 		return err
 	}
 	for p := range next {
@@ -251,5 +264,6 @@ func (x *inspection) newCheckpoints(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	failpoint("repair.kept")
+	return x.purgeStream(ctx, streamCheckpoint, jetstream.WithPurgeSequence(before+1))
 }

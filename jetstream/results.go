@@ -24,5 +24,6 @@ func (s *Store) deliver(results []result) {
 			continue
 		}
 		s.answers.resolve(r.ID, chat.Result{ID: r.First, Seq: r.Seq, At: r.At, Retry: r.Retry}, nil)
+		failpoint("commit.answered")
 	}
 }

@@ -258,6 +258,9 @@ func (s *Store) History() chat.History { return history{s} }
 // Queues are the users' sync queues.
 func (s *Store) Queues() chat.Queues { return queues{s} }
 
+// Drafts are what people have begun to write.
+func (s *Store) Drafts() chat.Drafts { return drafts{s} }
+
 // Cursors are the devices' places.
 func (s *Store) Cursors() chat.Cursors { return s.cursors }
 
@@ -274,6 +277,7 @@ func (s *Store) Close(ctx context.Context) error {
 	for _, k := range s.committers {
 		k.close()
 	}
+	failpoint("close.refused")
 	var err error
 	for _, p := range s.projectors {
 		if e := p.finish(ctx); e != nil && err == nil {
@@ -281,6 +285,7 @@ func (s *Store) Close(ctx context.Context) error {
 		}
 	}
 	s.cursors.finish(ctx)
+	failpoint("close.cursors")
 	s.abandon()
 	return err
 }

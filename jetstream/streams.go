@@ -41,7 +41,8 @@ func (s *Store) partitionStreams(p int) []jetstream.StreamConfig {
 			Subjects: []string{fmt.Sprintf("msg.%d.*", p), fmt.Sprintf("page.%d.*.*", p), fmt.Sprintf("room.%d.*", p)}}),
 		s.projection(jetstream.StreamConfig{Name: numbered(streamSync, p), Subjects: []string{fmt.Sprintf("sync.%d.*", p)},
 			MaxAge: s.o.QueueRetention}),
-		s.projection(jetstream.StreamConfig{Name: numbered(streamMarks, p), Subjects: []string{fmt.Sprintf("mark.%d.*.*", p)},
+		s.projection(jetstream.StreamConfig{Name: numbered(streamMarks, p),
+			Subjects: []string{fmt.Sprintf("mark.%d.*.*", p), fmt.Sprintf("draft.%d.*.*", p)},
 			// The newest counts. Those before it are there for a power failure, which
 			// may take the newest back when the one it replaced is already deleted.
 			MaxMsgsPerSubject: 4}),
@@ -64,5 +65,6 @@ func (s *Store) createStream(ctx context.Context, c jetstream.StreamConfig) erro
 	if _, err := s.js.CreateOrUpdateStream(ctx, c); err != nil {
 		return fmt.Errorf("stream %s: %w", c.Name, err)
 	}
+	failpoint("start.stream")
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"natter/chat"
@@ -21,6 +22,7 @@ type take struct {
 	rooms   map[chat.RoomID]*touched
 	order   []chat.RoomID
 	queues  map[chat.UserID][][]byte
+	told    map[draftKey]int // the place in its queue of a draft's event; nil there: a newer one stands behind
 	answers map[string][]result
 
 	done    chan struct{}
@@ -39,10 +41,11 @@ type touched struct {
 	pages    map[uint64]bool
 	marks    map[chat.UserID]uint64 // to the log sequence that changed it
 	left     map[chat.UserID]uint64
+	drafts   map[chat.UserID]chat.Draft
 }
 
 func newTake(p *projector, upto uint64) *take {
-	return &take{p: p, upto: upto, rooms: make(map[chat.RoomID]*touched), queues: make(map[chat.UserID][][]byte),
+	return &take{p: p, upto: upto, rooms: make(map[chat.RoomID]*touched), queues: make(map[chat.UserID][][]byte), told: make(map[draftKey]int),
 		answers: make(map[string][]result), done: make(chan struct{}), sync: make([]uint64, p.s.o.Partitions)}
 }
 
@@ -78,14 +81,14 @@ func (t *take) add(log uint64, origin string, c *chat.Command, out *chat.Outcome
 					return fmt.Errorf("encode an event: %w", err)
 				}
 			}
-			t.queues[u] = append(t.queues[u], raw)
+			t.tell(u, &e.Event, raw)
 		}
 	}
 	return nil
 }
 
 func (t *take) addRoom(log uint64, c *chat.Command, out *chat.Outcome) {
-	if len(out.Messages) == 0 && !out.Changed && len(out.Marks) == 0 && len(out.Left) == 0 {
+	if len(out.Messages) == 0 && !out.Changed && len(out.Marks) == 0 && len(out.Left) == 0 && out.Draft == nil {
 		return
 	}
 	room := t.p.rooms[c.Room]
@@ -97,7 +100,8 @@ func (t *take) addRoom(log uint64, c *chat.Command, out *chat.Outcome) {
 	}
 	in := t.rooms[c.Room]
 	if in == nil {
-		in = &touched{room: room, pages: make(map[uint64]bool), marks: make(map[chat.UserID]uint64), left: make(map[chat.UserID]uint64)}
+		in = &touched{room: room, pages: make(map[uint64]bool), marks: make(map[chat.UserID]uint64), left: make(map[chat.UserID]uint64),
+			drafts: make(map[chat.UserID]chat.Draft)}
 		t.rooms[c.Room] = in
 		t.order = append(t.order, c.Room)
 	}
@@ -127,6 +131,7 @@ func (t *take) addRoom(log uint64, c *chat.Command, out *chat.Outcome) {
 			delete(in.marks, u)
 		}
 	}
+	t.addDraft(in, log, c, out)
 }
 
 // write is one message a take sends.
@@ -156,10 +161,13 @@ func (t *take) publish(ctx context.Context) error {
 	}
 	for u, events := range t.queues {
 		q := t.p.s.userPartition(u)
+		if len(t.told) > 0 {
+			events = slices.DeleteFunc(events, func(raw []byte) bool { return raw == nil })
+		}
 		writes = append(writes, write{subjectSync(q, u), &queueEntry{Upto: t.upto, Partition: t.p.partition, Events: events},
 			func(t *take, n uint64) { t.sync[q] = max(t.sync[q], n) }})
 	}
-	t.queues = nil
+	t.queues, t.told = nil, nil
 	t.left = len(writes)
 	commands := 0
 	for _, a := range t.answers {
@@ -177,6 +185,7 @@ func (t *take) publish(ctx context.Context) error {
 			return err
 		}
 		t.p.out.publish(w.subject, "", data.Bytes(), func(sequence uint64, err error) { t.acked(w.note, sequence, err) })
+		failpointSent(w.record)
 	}
 	return nil
 }
@@ -199,6 +208,7 @@ func (t *take) roomWrites(ctx context.Context, id chat.RoomID, in *touched) ([]w
 			again := *held
 			again.Upto = t.upto
 			again.Messages = append([]chat.Message(nil), held.Messages...)
+			failpoint("seal.amended")
 			writes = append(writes, write{subjectPage(p, id, k), &again, nil})
 		}
 	}
@@ -221,6 +231,9 @@ func (t *take) roomWrites(ctx context.Context, id chat.RoomID, in *touched) ([]w
 	}
 	for u := range in.left {
 		writes = append(writes, write{subjectMark(p, u, id), &markRecord{Upto: t.upto, Mark: chat.Mark{Left: true}}, ignore})
+	}
+	for u, d := range in.drafts {
+		writes = append(writes, write{subjectDraft(p, u, id), &draftRecord{Upto: t.upto, Draft: d}, ignore})
 	}
 	return writes, nil
 }
@@ -265,15 +278,19 @@ func (t *take) answer() {
 // advance is the checkpoint after this take.
 func (t *take) advance(c checkpoint) checkpoint {
 	c.Log = t.upto
-	c.History = max(c.History, t.history)
-	next := make([]uint64, len(t.sync))
+	c.At = max(c.At, t.at)
+	return c.behind(checkpoint{History: t.history, Sync: t.sync})
+}
+
+// behind moves the sequences of c up to those of another.
+func (c checkpoint) behind(other checkpoint) checkpoint {
+	c.History = max(c.History, other.History)
+	next := append([]uint64(nil), other.Sync...)
 	for q := range next {
-		next[q] = t.sync[q]
 		if q < len(c.Sync) {
 			next[q] = max(next[q], c.Sync[q])
 		}
 	}
 	c.Sync = next
-	c.At = max(c.At, t.at)
 	return c
 }

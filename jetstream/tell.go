@@ -78,6 +78,7 @@ func (t *teller) tell(ctx context.Context) error {
 	if err := t.s.control.Publish(subjectTellAll, nil); err != nil {
 		return err
 	}
+	failpoint("tell.begun")
 	skip := len(subjectSync(t.q, ""))
 	var payload []byte
 	for {
@@ -89,6 +90,7 @@ func (t *teller) tell(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		failpoint("tell.read")
 		u := chat.UserID(msg.Subject()[skip:])
 		sequence := meta.Sequence.Stream
 		before, known := t.last[u]
@@ -105,5 +107,6 @@ func (t *teller) tell(ctx context.Context) error {
 		if err := t.s.control.Publish(subjectLive(u), payload); err != nil {
 			return err
 		}
+		failpoint("tell.told")
 	}
 }

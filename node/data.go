@@ -131,11 +131,15 @@ func process(holder []byte) string {
 }
 
 func (d *directory) identity() (identity, error) {
-	var made identity
 	b, err := os.ReadFile(d.file(identityFile))
 	if err != nil {
-		return made, err
+		return identity{}, err
 	}
+	return parseIdentity(b)
+}
+
+// parseIdentity reads natter.json.
+func parseIdentity(b []byte) (made identity, err error) {
 	return made, json.Unmarshal(b, &made)
 }
 

@@ -61,8 +61,8 @@ func openIDs(ctx context.Context, records chat.Records) (*ids, error) {
 	b, revision, err := records.Get(ctx, g.key)
 	var old lease
 	if err == nil {
-		if err := json.Unmarshal(b, &old); err != nil || old.Version != 1 {
-			return nil, fmt.Errorf("the ids' lease can't be read: %q", b)
+		if old, err = parseLease(b); err != nil {
+			return nil, err
 		}
 	} else if chat.KindOf(err) != chat.KindNotFound {
 		return nil, err
@@ -88,6 +88,14 @@ func openIDs(ctx context.Context, records chat.Records) (*ids, error) {
 	g.stop = stop
 	go g.keep(life)
 	return g, nil
+}
+
+// parseLease reads the stored record.
+func parseLease(b []byte) (l lease, err error) {
+	if err := json.Unmarshal(b, &l); err != nil || l.Version != 1 {
+		return lease{}, fmt.Errorf("the ids' lease can't be read: %q", b)
+	}
+	return l, nil
 }
 
 // next makes an id. It stores nothing, save for the first id after a rest;

@@ -161,12 +161,13 @@ func (n *Node) open(ctx context.Context) (err error) {
 	app, built := webui.Files()
 	n.built = built
 	o := edge.Options{
-		Log: n.store.Log(), History: n.store.History(), Queues: n.store.Queues(), News: n.store.News(), Cursors: n.store.Cursors(),
+		Log: n.store.Log(), History: n.store.History(), Drafts: n.store.Drafts(), Queues: n.store.Queues(), News: n.store.News(), Cursors: n.store.Cursors(),
 		Auth: n.accounts, NewID: n.ids.next, Ready: n.ready,
 		NodeID: c.Name, Version: Version, Origins: c.Origins, PublicURL: c.PublicURL,
 		Secure: n.secure != nil || len(c.PublicURL) > 5 && c.PublicURL[:6] == "https:", TrustedProxies: c.TrustedProxies,
 		Heartbeat: c.Heartbeat, MaxSocketsPerUser: c.MaxSocketsPerUser, RateLimits: c.RateLimits,
-		App: app, AppBuilt: built, Logger: n.log.With("part", "edge"), Registry: n.registry,
+		EditWindow: c.EditWindow,
+		App:        app, AppBuilt: built, Logger: n.log.With("part", "edge"), Registry: n.registry,
 	}
 	o.Nodes = alone(o.Nodes, n.entry)
 	if n.edge, err = edge.New(o); err != nil {
@@ -187,6 +188,7 @@ func (n *Node) serve() {
 		}
 	})
 	n.serving.Go(n.watchDisk)
+	n.serving.Go(n.giveBackMemory)
 	if n.back != nil {
 		n.operator = n.admin()
 		n.serving.Go(func() { n.serveAdmin(n.back) })

@@ -17,6 +17,7 @@ const (
 	OpStatus  Op = "status"
 	OpWatch   Op = "watch"
 	OpPing    Op = "ping"
+	OpDraft   Op = "draft"
 )
 
 // Frame is any frame of either direction. Encode fills in its op.
@@ -92,6 +93,16 @@ type Unreact struct {
 	Emoji  string `json:"emoji"`
 }
 
+// SetDraft keeps what the person has begun to write in a room; an empty Text takes
+// it away.
+type SetDraft struct {
+	Op      Op     `json:"op"`
+	Ref     string `json:"ref,omitempty"`
+	RoomID  string `json:"room_id"`
+	Text    string `json:"text"`
+	ReplyTo uint64 `json:"reply_to,omitzero"`
+}
+
 // Ack says that this device has everything up to Cursor. It has no answer.
 type Ack struct {
 	Op     Op     `json:"op"`
@@ -138,6 +149,7 @@ func (f *Typing) stamp() Op    { f.Op = OpTyping; return f.Op }
 func (f *SetStatus) stamp() Op { f.Op = OpStatus; return f.Op }
 func (f *Watch) stamp() Op     { f.Op = OpWatch; return f.Op }
 func (f *Ping) stamp() Op      { f.Op = OpPing; return f.Op }
+func (f *SetDraft) stamp() Op  { f.Op = OpDraft; return f.Op }
 
 // clientFrames makes an empty frame of each op a client may send.
 var clientFrames = map[Op]func() Frame{
@@ -153,4 +165,5 @@ var clientFrames = map[Op]func() Frame{
 	OpStatus:  func() Frame { return new(SetStatus) },
 	OpWatch:   func() Frame { return new(Watch) },
 	OpPing:    func() Frame { return new(Ping) },
+	OpDraft:   func() Frame { return new(SetDraft) },
 }

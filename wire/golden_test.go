@@ -31,42 +31,56 @@ var (
 		Text: "안녕 👋🏽\n\"hi\"", ReplyTo: 3, EditedAt: later, CreatedAt: noon,
 		Reactions: []wire.Reaction{{Emoji: "👍", UserIDs: []chat.UserID{"u2", "u1"}}},
 	}
+	naming = wire.Message{
+		ID: 184467440737098, RoomID: "g1", Seq: 5, Kind: chat.KindText, SenderID: "u1", ClientID: wire.ClientID(uuid),
+		Text: "@joon @bora?", ReplyTo: 4, Mentions: []chat.UserID{"u2", "u3"}, CreatedAt: noon,
+	}
+	history = wire.Message{
+		ID: 184467440737099, RoomID: "g1", Seq: 6, Kind: chat.KindSystem, SenderID: "u1",
+		System: &wire.System{Action: chat.ActionHistory, UserIDs: []chat.UserID{}, Name: "all"}, CreatedAt: noon,
+	}
+	draft  = wire.Draft{Text: "안녕, @joon", ReplyTo: 4, UpdatedAt: later}
 	system = wire.Message{
 		ID: 184467440737097, RoomID: "g1", Seq: 1, Kind: chat.KindSystem, SenderID: "u1",
 		System:    &wire.System{Action: chat.ActionCreated, UserIDs: []chat.UserID{"u2"}, Name: "Lunch"},
 		CreatedAt: noon,
 	}
 	direct = wire.Room{
-		ID: "d1", Kind: chat.RoomDirect, MemberCount: 2, CreatedAt: noon, Role: chat.RoleMember,
+		ID: "d1", Kind: chat.RoomDirect, MemberCount: 2, CreatedAt: noon, Role: chat.RoleMember, History: chat.HistoryJoined,
 		Members: []wire.Member{{User: mina, Role: chat.RoleMember, JoinedAt: noon, ReadSeq: 4}, {User: joon, Role: chat.RoleMember, JoinedAt: noon}},
 	}
-	group = wire.Room{ID: "g1", Kind: chat.RoomGroup, Name: "Lunch", Topic: "where?", AvatarID: "a2", MemberCount: 30, CreatedAt: noon, Role: chat.RoleOwner}
+	group = wire.Room{ID: "g1", Kind: chat.RoomGroup, Name: "Lunch", Topic: "where?", AvatarID: "a2", MemberCount: 30, CreatedAt: noon, Role: chat.RoleOwner, History: chat.HistoryAll}
 	node  = wire.Node{ID: "n1", URL: "https://n1.example", Region: "eu", Load: 0.25}
 )
 
 // frames are golden: a change here changes the protocol.
 var frames = map[string]wire.Frame{
-	"client.hello":         &wire.Hello{Ref: "1", Token: "t.o.k", Cursor: "AQ", Client: "test/1"},
-	"client.hello.since":   &wire.Hello{Ref: "1", SinceMessage: "184467440737096"},
-	"client.send":          &wire.Send{Ref: "2", RoomID: "d1", ClientID: uuid.String(), Text: "안녕 👋🏽\n\"hi\"", ReplyTo: 3},
-	"client.read":          &wire.Read{Ref: "3", RoomID: "d1", Seq: 4},
-	"client.edit":          &wire.Edit{Ref: "4", RoomID: "d1", Seq: 4, Text: "hi"},
-	"client.delete":        &wire.Delete{Ref: "5", RoomID: "d1", Seq: 4},
-	"client.react":         &wire.React{Ref: "6", RoomID: "d1", Seq: 4, Emoji: "👍"},
-	"client.unreact":       &wire.Unreact{Ref: "7", RoomID: "d1", Seq: 4, Emoji: "👍"},
-	"client.ack":           &wire.Ack{Cursor: "AQ"},
-	"client.typing":        &wire.Typing{RoomID: "d1"},
-	"client.status":        &wire.SetStatus{Ref: "8", Status: wire.Away},
-	"client.watch":         &wire.Watch{Ref: "9", UserIDs: []string{"u1", "u2"}},
-	"client.ping":          &wire.Ping{Ref: "10"},
-	"server.welcome":       &wire.Welcome{Ref: "1", User: mina, DeviceID: "v1", Node: "n1", Cursor: "AQ", HeartbeatMS: 25000, ServerTime: noon},
-	"server.sent":          &wire.Sent{Ref: "2", MessageID: 184467440737096, Seq: 4, CreatedAt: noon},
-	"server.ok":            &wire.OK{Ref: "3"},
-	"server.event.message": &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventMessage, Message: &text}},
-	"server.event.system":  &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventMessage, Message: &system}},
-	"server.event.deleted": &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventDeleted, Message: &hidden}},
-	"server.event.read":    &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventRead, RoomID: "d1", UserID: "u2", Seq: 4}},
-	"server.event.room":    &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventRoom, Room: &group}},
+	"client.hello":            &wire.Hello{Ref: "1", Token: "t.o.k", Cursor: "AQ", Client: "test/1"},
+	"client.hello.since":      &wire.Hello{Ref: "1", SinceMessage: "184467440737096"},
+	"client.send":             &wire.Send{Ref: "2", RoomID: "d1", ClientID: uuid.String(), Text: "안녕 👋🏽\n\"hi\"", ReplyTo: 3},
+	"client.read":             &wire.Read{Ref: "3", RoomID: "d1", Seq: 4},
+	"client.edit":             &wire.Edit{Ref: "4", RoomID: "d1", Seq: 4, Text: "hi"},
+	"client.delete":           &wire.Delete{Ref: "5", RoomID: "d1", Seq: 4},
+	"client.react":            &wire.React{Ref: "6", RoomID: "d1", Seq: 4, Emoji: "👍"},
+	"client.unreact":          &wire.Unreact{Ref: "7", RoomID: "d1", Seq: 4, Emoji: "👍"},
+	"client.ack":              &wire.Ack{Cursor: "AQ"},
+	"client.typing":           &wire.Typing{RoomID: "d1"},
+	"client.status":           &wire.SetStatus{Ref: "8", Status: wire.Away},
+	"client.watch":            &wire.Watch{Ref: "9", UserIDs: []string{"u1", "u2"}},
+	"client.ping":             &wire.Ping{Ref: "10"},
+	"client.draft":            &wire.SetDraft{Ref: "11", RoomID: "d1", Text: "안녕, @joon", ReplyTo: 4},
+	"server.welcome":          &wire.Welcome{Ref: "1", User: mina, DeviceID: "v1", Node: "n1", Cursor: "AQ", HeartbeatMS: 25000, ServerTime: noon},
+	"server.sent":             &wire.Sent{Ref: "2", MessageID: 184467440737096, Seq: 4, CreatedAt: noon},
+	"server.ok":               &wire.OK{Ref: "3"},
+	"server.event.message":    &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventMessage, Message: &text}},
+	"server.event.system":     &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventMessage, Message: &system}},
+	"server.event.mentions":   &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventMessage, Message: &naming}},
+	"server.event.history":    &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventMessage, Message: &history}},
+	"server.event.draft":      &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventDraft, RoomID: "d1", Draft: &draft}},
+	"server.event.draft_gone": &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventDraft, RoomID: "d1"}},
+	"server.event.deleted":    &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventDeleted, Message: &hidden}},
+	"server.event.read":       &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventRead, RoomID: "d1", UserID: "u2", Seq: 4}},
+	"server.event.room":       &wire.EventFrame{Cursor: "AQ", Event: wire.Event{Type: chat.EventRoom, Room: &group}},
 	"server.event.member": &wire.EventFrame{Cursor: "AQ", Event: wire.Event{
 		Type: chat.EventMember, RoomID: "g1", UserID: "u2", Change: chat.ChangeRole, Role: chat.RoleAdmin, MemberCount: 30,
 	}},
@@ -101,6 +115,8 @@ var objects = map[string]any{
 	},
 	"object.device":   &wire.Device{DeviceID: "v1", DeviceName: "phone", CreatedAt: noon, LastSeenAt: later, Current: true},
 	"object.rooms":    &wire.Rooms{Rooms: []wire.RoomEntry{{Room: direct, LastMessage: &text, LastSeq: 4, ReadSeq: 3, Unread: 1}}, Next: "p2"},
+	"object.room":     &wire.OneRoom{Room: direct, Draft: &draft},
+	"object.drafts":   &wire.Rooms{Rooms: []wire.RoomEntry{{Room: group, LastSeq: 6, ReadSeq: 6, Draft: &draft}}},
 	"object.messages": &wire.Messages{Messages: []wire.Message{hidden, text}, MoreBefore: true},
 	"object.sync":     &wire.SyncAnswer{Events: []wire.Event{{Type: chat.EventRoomLeft, RoomID: "g1"}}, Cursor: "AQ", More: true},
 	"object.presence": &wire.Presences{Presence: []wire.Presence{{UserID: "u1", Status: wire.Online}, {UserID: "u2", Status: wire.Offline, LastSeen: noon}}},
@@ -171,7 +187,7 @@ func TestAppendersWriteWhatEncodeWrites(t *testing.T) {
 	if size != len(got) {
 		t.Errorf("Size is %d, the frame has %d", size, len(got))
 	}
-	for _, m := range []wire.Message{hidden, text, system, {}, {Text: "a\xffb", Kind: "\"", Reactions: []wire.Reaction{{}}, System: &wire.System{}}} {
+	for _, m := range []wire.Message{hidden, text, naming, history, system, {}, {Mentions: []chat.UserID{"\"<\xff"}}, {Text: "a\xffb", Kind: "\"", Reactions: []wire.Reaction{{}}, System: &wire.System{}}} {
 		check(wire.AppendMessageEvent(nil, chat.EventEdited, &m), wire.Marshal(&wire.Event{Type: chat.EventEdited, Message: &m}))
 	}
 	for _, ref := range []string{"", "7", "\"\\\n안"} {

@@ -45,6 +45,16 @@ func AppendMessage(dst []byte, m *Message) []byte {
 		dst = append(dst, `,"reply_to":`...)
 		dst = strconv.AppendUint(dst, uint64(m.ReplyTo), 10)
 	}
+	if len(m.Mentions) > 0 {
+		dst = append(dst, `,"mentions":[`...)
+		for i, u := range m.Mentions {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = quote(dst, string(u))
+		}
+		dst = append(dst, ']')
+	}
 	dst = appendTime(dst, `,"edited_at":"`, m.EditedAt)
 	dst = appendTime(dst, `,"deleted_at":"`, m.DeletedAt)
 	if len(m.Reactions) > 0 {

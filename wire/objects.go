@@ -61,6 +61,21 @@ type Room struct {
 	Members     []Member      `json:"members,omitempty"`
 	CreatedAt   Time          `json:"created_at" format:"date-time"`
 	Role        chat.Role     `json:"role" enum:"owner,admin,member"`
+	// History is what people who join from now on see.
+	History chat.HistoryVisible `json:"history" enum:"all,joined"`
+}
+
+// OneRoom answers GET /v1/rooms/{room_id}: the room and one's own draft in it.
+type OneRoom struct {
+	Room
+	Draft *Draft `json:"draft,omitempty"`
+}
+
+// Draft is what one has begun to write in a room.
+type Draft struct {
+	Text      string   `json:"text"`
+	ReplyTo   chat.Seq `json:"reply_to,omitzero"`
+	UpdatedAt Time     `json:"updated_at" format:"date-time"`
 }
 
 // Member is one person of a room.
@@ -87,6 +102,7 @@ type Message struct {
 	Text      string           `json:"text"`
 	System    *System          `json:"system,omitempty"`
 	ReplyTo   chat.Seq         `json:"reply_to,omitzero"`
+	Mentions  []chat.UserID    `json:"mentions,omitempty" maxItems:"50"`
 	EditedAt  Time             `json:"edited_at,omitzero" format:"date-time"`
 	DeletedAt Time             `json:"deleted_at,omitzero" format:"date-time"`
 	Reactions []Reaction       `json:"reactions,omitempty"`
@@ -95,7 +111,7 @@ type Message struct {
 
 // System is what a system message reports.
 type System struct {
-	Action  chat.SystemAction `json:"action" enum:"created,renamed,topic,avatar,joined,left,removed,role"`
+	Action  chat.SystemAction `json:"action" enum:"created,renamed,topic,avatar,history,joined,left,removed,role"`
 	UserIDs []chat.UserID     `json:"user_ids"`
 	Name    string            `json:"name,omitempty"`
 	Role    chat.Role         `json:"role,omitempty" enum:"owner,admin,member"`
@@ -122,6 +138,7 @@ type RoomEntry struct {
 	ReadSeq     chat.Seq `json:"read_seq"`
 	Unread      uint64   `json:"unread"`
 	Muted       bool     `json:"muted"`
+	Draft       *Draft   `json:"draft,omitempty"`
 }
 
 // Rooms is a page of a person's rooms, newest activity first.
@@ -148,6 +165,7 @@ type Event struct {
 	TimeZone           string            `json:"time_zone,omitempty"`
 	PresenceVisibility string            `json:"presence_visibility,omitempty" enum:"everyone,friends,nobody"`
 	DeviceID           chat.DeviceID     `json:"device_id,omitempty"`
+	Draft              *Draft            `json:"draft,omitempty"`
 }
 
 // SyncAnswer answers GET /v1/sync.

@@ -46,6 +46,7 @@ type CreateRoom struct {
 	UserID    string   `json:"user_id,omitempty" doc:"direct: the other one"`
 	Name      string   `json:"name,omitempty" doc:"group"`
 	MemberIDs []string `json:"member_ids,omitempty" doc:"group: the others, at most 99"`
+	History   string   `json:"history,omitempty" enum:"all,joined" doc:"group: what people who join later see; joined, if absent"`
 }
 
 // ChangeRoom changes what a room shows, and whether it is muted for oneself.
@@ -53,6 +54,7 @@ type ChangeRoom struct {
 	Name     *string `json:"name,omitempty"`
 	Topic    *string `json:"topic,omitempty"`
 	AvatarID *string `json:"avatar_id,omitempty"`
+	History  *string `json:"history,omitempty" enum:"all,joined" doc:"what people who join from now on see"`
 	Muted    *bool   `json:"muted,omitempty" doc:"one's own, changed alone"`
 }
 
@@ -71,6 +73,12 @@ type PostMessage struct {
 // PatchMessage is edit over HTTP.
 type PatchMessage struct {
 	Text string `json:"text"`
+}
+
+// PutDraft is draft over HTTP.
+type PutDraft struct {
+	Text    string `json:"text" doc:"empty takes the draft away"`
+	ReplyTo uint64 `json:"reply_to,omitzero" doc:"a seq of the same room"`
 }
 
 // PutRead is read over HTTP.

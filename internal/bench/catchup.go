@@ -241,13 +241,13 @@ func (w *world) publishBeside(ctx context.Context, devices []*away, others []pou
 func (w *world) publish(ctx context.Context, others []pouring) (Latency, error) {
 	var h histogram
 	var flying atomic.Int64
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
+	next := time.NewTimer(0)
+	defer next.Stop()
 	start := w.now()
 	for n, all := 0, int(w.config.Rate*w.config.Duration.Seconds()); n < all && ctx.Err() == nil; {
-		due := min(int(float64(w.now()-start)/float64(time.Second)*w.config.Rate), all)
-		for ; n < due; n++ {
-			at := start + int64(float64(n)/w.config.Rate*float64(time.Second))
+		due := func() int64 { return start + int64(float64(n)/w.config.Rate*float64(time.Second)) }
+		for ; n < all && due() <= w.now(); n++ {
+			at := due()
 			from := others[n%len(others)]
 			flying.Add(1)
 			from.from.device.Send(client.Outgoing{Room: from.rooms[n/len(others)%len(from.rooms)], Text: w.stamp(at)}, func(_ client.Receipt, err error) {
@@ -258,7 +258,8 @@ func (w *world) publish(ctx context.Context, others []pouring) (Latency, error) 
 				flying.Add(-1)
 			})
 		}
-		<-tick.C
+		next.Reset(max(time.Duration(due()-w.now()), shortestPause))
+		<-next.C
 	}
 	ctx, cancel := context.WithTimeout(ctx, drainLimit)
 	defer cancel()

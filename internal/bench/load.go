@@ -23,6 +23,10 @@ const drainLimit = 20 * time.Second
 // the pacer waits, and the stamps show it.
 const maxFlying = 50_000
 
+// shortestPause is how long the pacer waits at least, of a rate that is higher
+// than timers are fine, or at maxFlying.
+const shortestPause = 100 * time.Microsecond
+
 // stamp is a text that begins with a moment.
 func (w *world) stamp(at int64) string {
 	const digits = "0123456789abcdef"
@@ -201,21 +205,23 @@ func (w *world) measure(ctx context.Context) (v *window, from, to counts, err er
 // pace sends Rate messages a second, from everybody in turn and into each of
 // their rooms in turn, until stopped.
 func (w *world) pace(ctx context.Context) {
-	const beat = 2 * time.Millisecond
-	tick := time.NewTicker(beat)
-	defer tick.Stop()
+	each := float64(time.Second) / w.config.Rate
 	start, sent := w.now(), int64(0)
+	dueAt := func(n int64) int64 { return start + int64(float64(n)*each) }
 	all := int64(len(w.players))
-	for ctx.Err() == nil && !w.stopped.Load() {
-		due := int64(float64(w.now()-start) / float64(time.Second) * w.config.Rate)
-		for ; sent < due && w.flying.Load() < maxFlying; sent++ {
-			p := w.players[sent%all]
-			p.send(p.seats[sent/all%int64(len(p.seats))], start+int64(float64(sent)/w.config.Rate*float64(time.Second)), false)
-		}
+	next := time.NewTimer(0)
+	defer next.Stop()
+	for !w.stopped.Load() {
 		select {
-		case <-tick.C:
+		case <-next.C:
 		case <-ctx.Done():
+			return
 		}
+		for ; dueAt(sent) <= w.now() && w.flying.Load() < maxFlying; sent++ {
+			p := w.players[sent%all]
+			p.send(p.seats[sent/all%int64(len(p.seats))], dueAt(sent), false)
+		}
+		next.Reset(max(time.Duration(dueAt(sent)-w.now()), shortestPause))
 	}
 }
 

@@ -25,6 +25,7 @@ type Raw struct {
 	Window       int     `json:"window"`
 	Async        RawRate `json:"async"`   // one stream, fsync every 2 minutes: not durable
 	Durable      RawRate `json:"durable"` // four streams, fsync before each acknowledgement
+	Fsync        Latency `json:"fsync"`   // a payload written and synced on a disk at rest
 }
 
 // RawRate is one row of Raw.
@@ -40,14 +41,17 @@ const (
 	rawStartLimit = 20 * time.Second
 )
 
-// MeasureRaw measures both rows, each for about d, in this process.
+// MeasureRaw measures all rows, each for about d, in this process.
 func MeasureRaw(ctx context.Context, payload int, d time.Duration) (*Raw, error) {
 	raw := &Raw{PayloadBytes: payload, Window: rawWindow}
 	var err error
 	if raw.Async, err = rawRate(ctx, payload, d, 1, false); err != nil {
 		return nil, err
 	}
-	raw.Durable, err = rawRate(ctx, payload, d, rawStreams, true)
+	if raw.Durable, err = rawRate(ctx, payload, d, rawStreams, true); err != nil {
+		return nil, err
+	}
+	raw.Fsync, err = measureFsync(ctx, payload, d)
 	return raw, err
 }
 

@@ -51,6 +51,7 @@ func (r *Result) WriteTable(w io.Writer) error {
 	if raw := r.Raw; raw != nil {
 		t.row("raw JetStream", "async %.0f/s at %.1f µs CPU; durable, %d streams: %.0f/s", raw.Async.PerSecond, raw.Async.CPUMicros, rawStreams, raw.Durable.PerSecond)
 		t.row("of raw", "acknowledged %.2f of async, %.2f of durable; delivered %.2f of async", r.OfRawAsync, r.OfRawDurable, r.DeliveredOfRaw)
+		t.row("fsync at rest", "p50 %.2f ms, p99 %.2f ms; send to delivery p50 is %.2f ms above", raw.Fsync.P50, raw.Fsync.P99, r.ToDelivery.P50-raw.Fsync.P50)
 	}
 	t.row("machine", "%d cores, %s, durability %s", r.Cores, r.System, r.Durability)
 	return t.Flush()

@@ -9,13 +9,14 @@ import (
 	"natter/chat"
 )
 
-// Seams are the four seams that belong together: what the log is given comes
-// out of the history and the queues.
+// Seams are the seams that belong together: what the log is given comes out of
+// the history, the drafts and the queues.
 type Seams struct {
 	Log     chat.Log
 	History chat.History
 	Queues  chat.Queues
 	News    chat.News
+	Drafts  chat.Drafts
 }
 
 // people holds seams and makes commands for people.
@@ -35,6 +36,8 @@ func SeamsSuite(t *testing.T, open func(t *testing.T) Seams) {
 		"cursors move only forward through a queue":      seamsCursor,
 		"a hint follows every entry":                     seamsFollow,
 		"marks list a person's rooms":                    seamsMarks,
+		"drafts are one's own and one a room":            seamsDrafts,
+		"a new member sees what the room says":           seamsNewMember,
 		"strangers learn nothing":                        seamsStranger,
 		"since a message nothing is missing":             seamsSince,
 		"news reach who listens":                         seamsNews,
@@ -254,6 +257,113 @@ func seamsMarks(p *people) {
 	}
 	if len(marks) != 2 || held[one].Read != 2 || held[one].Muted || !held[two].Muted {
 		p.t.Errorf("the marks are %+v", marks)
+	}
+}
+
+func (p *people) draft(u chat.UserID, rooms ...chat.RoomID) map[chat.RoomID]chat.Draft {
+	p.t.Helper()
+	held, err := p.Drafts.Of(p.t.Context(), u, rooms...)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return held
+}
+
+func seamsDrafts(p *people) {
+	const group = chat.RoomID("gdrafts")
+	p.do(chat.Command{Op: chat.OpCreate, Room: group, By: "minsu", Name: "us", Users: []chat.UserID{"jiwoo"}})
+	pair := p.direct("minsu", "jiwoo")
+	if held := p.draft("minsu", group, pair); len(held) != 0 {
+		p.t.Fatalf("before anything: %+v", held)
+	}
+	minsu, jiwoo := p.head("minsu"), p.head("jiwoo")
+	p.do(chat.Command{Op: chat.OpDraft, Room: group, By: "minsu", Text: "안"})
+	p.do(chat.Command{Op: chat.OpDraft, Room: group, By: "minsu", Text: "안녕", ReplyTo: 1})
+	if res := p.do(chat.Command{Op: chat.OpDraft, Room: group, By: "minsu", Text: "안녕", ReplyTo: 1}); !res.Retry {
+		p.t.Errorf("the same draft again came to %+v", res)
+	}
+	p.do(chat.Command{Op: chat.OpDraft, Room: pair, By: "minsu", Text: "for two"})
+	held := p.draft("minsu", group, pair, "gnone")
+	if len(held) != 2 || held[group].Text != "안녕" || held[group].ReplyTo != 1 || held[group].At == 0 || held[pair].Text != "for two" {
+		p.t.Errorf("minsu's drafts are %+v", held)
+	}
+	if held := p.draft("jiwoo", group, pair); len(held) != 0 {
+		p.t.Errorf("jiwoo has minsu's drafts: %+v", held)
+	}
+	p.do(chat.Command{Op: chat.OpDraft, Room: pair, By: "minsu"})
+	if held := p.draft("minsu", group, pair); len(held) != 1 || held[group].Text == "" {
+		p.t.Errorf("after one is gone: %+v", held)
+	}
+	p.do(chat.Command{Op: chat.OpDraft, Room: group, By: "jiwoo", Text: "mine"})
+	p.do(chat.Command{Op: chat.OpRemove, Room: group, By: "jiwoo", Users: []chat.UserID{"jiwoo"}})
+	p.do(chat.Command{Op: chat.OpAdd, Room: group, By: "minsu", Users: []chat.UserID{"jiwoo"}})
+	if held := p.draft("jiwoo", group); len(held) != 0 {
+		p.t.Errorf("jiwoo left and is back with %+v", held)
+	}
+	if res := p.do(chat.Command{Op: chat.OpDraft, Room: group, By: "jiwoo"}); !res.Retry {
+		p.t.Errorf("no draft, deleted, came to %+v", res)
+	}
+	var told []string
+	for _, e := range p.events("minsu", minsu) {
+		switch {
+		case e.Type != chat.EventDraft:
+		case e.Draft == nil:
+			told = append(told, string(e.Room[:1])+" gone")
+		default:
+			told = append(told, string(e.Room[:1])+" "+e.Draft.Text)
+		}
+	}
+	if want := "[g 안 g 안녕 d for two d gone]"; fmt.Sprint(told) != want {
+		p.t.Errorf("minsu was told %v, want %s", told, want)
+	}
+	for _, e := range p.events("jiwoo", jiwoo) {
+		if e.Type == chat.EventDraft && e.Draft != nil && e.Draft.Text != "mine" {
+			p.t.Errorf("jiwoo was told of %+v", e.Draft)
+		}
+	}
+}
+
+// events are all events of a queue after c.
+func (p *people) events(u chat.UserID, c chat.Cursor) (events []*chat.Event) {
+	p.t.Helper()
+	for {
+		batch, err := p.Queues.Read(p.t.Context(), u, c, 100)
+		if err != nil || batch.Reset {
+			p.t.Fatal(err, batch.Reset)
+		}
+		c = batch.At
+		for _, e := range batch.Entries {
+			events = append(events, e.Events...)
+			c = e.Cursor
+		}
+		if !batch.More {
+			return events
+		}
+	}
+}
+
+func seamsNewMember(p *people) {
+	const group = chat.RoomID("gopen")
+	p.do(chat.Command{Op: chat.OpCreate, Room: group, By: "minsu", Name: "us", History: chat.HistoryAll})
+	p.say(group, "minsu", 100)
+	p.do(chat.Command{Op: chat.OpAdd, Room: group, By: "minsu", Users: []chat.UserID{"jiwoo"}})
+	p.do(chat.Command{Op: chat.OpChange, Room: group, By: "minsu", Fields: chat.FieldHistory, History: chat.HistoryJoined})
+	p.do(chat.Command{Op: chat.OpAdd, Room: group, By: "minsu", Users: []chat.UserID{"hana"}})
+	room, _, err := p.History.Room(p.t.Context(), group)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	jiwoo, hana := room.Member("jiwoo"), room.Member("hana")
+	if jiwoo.Since != 0 || jiwoo.Read != 101 || hana.Since != 103 || hana.Read != 103 || room.Shows() != chat.HistoryJoined {
+		p.t.Errorf("jiwoo %+v, hana %+v, in %+v", jiwoo, hana, room)
+	}
+	start := p.head("hana")
+	p.do(chat.Command{Op: chat.OpReact, Room: group, By: "jiwoo", Seq: 50, Emoji: "👍"})
+	if _, err := p.try(chat.Command{Op: chat.OpReact, Room: group, By: "hana", Seq: 50, Emoji: "👍"}); chat.KindOf(err) != chat.KindNotFound {
+		p.t.Errorf("hana reacts to what was before her: %v", err)
+	}
+	if told := p.events("hana", start); len(told) != 0 {
+		p.t.Errorf("hana was told of what was before her: %+v", told[0])
 	}
 }
 

@@ -356,8 +356,20 @@ func (l *load) missing() int {
 // readHistory writes a room's whole history down as one more reader.
 func (l *load) readHistory(p *talker, room chat.RoomID) {
 	l.t.Helper()
+	l.readAs("history", p, room)
+}
+
+// readAgain is readHistory once more, by a reader of its own.
+func (l *load) readAgain(p *talker, room chat.RoomID) {
+	l.t.Helper()
+	l.history.Member(room, "history again", 0)
+	l.readAs("history again", p, room)
+}
+
+func (l *load) readAs(reader check.Reader, p *talker, room chat.RoomID) {
+	l.t.Helper()
 	err := l.page(p, room, 0, func(m *wire.Message) {
-		l.history.Seen(room, "history", m.Seq, chat.MessageID(m.ID), chat.ClientID(m.ClientID))
+		l.history.Seen(room, reader, m.Seq, chat.MessageID(m.ID), chat.ClientID(m.ClientID))
 	})
 	if err != nil && !l.tolerant {
 		l.t.Errorf("history of %s: %v", room, err)

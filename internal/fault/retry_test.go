@@ -55,7 +55,7 @@ func (c *clocked) start(clean bool) {
 		c.t.Fatal(err)
 	}
 	e, err := edge.New(edge.Options{
-		Log: store.Log(), History: store.History(), Queues: store.Queues(), News: store.News(), Auth: accounts,
+		Log: store.Log(), History: store.History(), Drafts: store.Drafts(), Queues: store.Queues(), News: store.News(), Auth: accounts,
 		NewID: c.newID, Now: c.now, NodeID: "n1", Version: "test", Logger: log,
 	})
 	if err != nil {

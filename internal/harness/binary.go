@@ -9,9 +9,13 @@ import (
 	"testing"
 )
 
-// The program is built once a test process, from the tree the tests are of,
-// with the race detector when the tests have it.
-var program = sync.OnceValues(func() (string, error) {
+// The programs are built once a test process, from the tree the tests are of.
+var (
+	program        = sync.OnceValues(func() (string, error) { return build(raceDetector, "") })
+	failingProgram = sync.OnceValues(func() (string, error) { return build(false, "failpoints") })
+)
+
+func build(race bool, tags string) (string, error) {
 	root, err := Root()
 	if err != nil {
 		return "", err
@@ -20,10 +24,10 @@ var program = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	programDir = dir
+	programDirs = append(programDirs, dir)
 	path := filepath.Join(dir, "natter")
-	args := []string{"build", "-o", path}
-	if raceDetector {
+	args := []string{"build", "-o", path, "-tags", tags}
+	if race {
 		args = append(args, "-race")
 	}
 	cmd := exec.Command("go", append(args, ".")...)
@@ -32,11 +36,24 @@ var program = sync.OnceValues(func() (string, error) {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return path, nil
-})
+}
 
-var programDir string // written by program, read after the tests
+var programDirs []string // written by build, read after the tests
 
-// Binary is the path of a natter built from this tree.
+// FailingBinary is the path of one that kills itself at a failpoint; see
+// jetstream.Failpoints. It is built without the race detector, which the other
+// faults run under: dozens of starts are what its test is made of.
+func FailingBinary(t testing.TB) string {
+	t.Helper()
+	path, err := failingProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Binary is the path of a natter built from this tree, with the race detector
+// when the tests have it.
 func Binary(t testing.TB) string {
 	t.Helper()
 	path, err := program()
@@ -66,7 +83,7 @@ func Root() (string, error) {
 
 // Cleanup removes what Binary built. Call it from TestMain, after the tests.
 func Cleanup() {
-	if programDir != "" {
-		_ = os.RemoveAll(programDir)
+	for _, dir := range programDirs {
+		_ = os.RemoveAll(dir)
 	}
 }

@@ -36,6 +36,15 @@ type Node struct {
 // turns them on.
 func StartNode(t testing.TB, args ...string) *Node {
 	t.Helper()
+	n := NewNode(t, Binary(t), args...)
+	n.Start()
+	n.WaitReady()
+	return n
+}
+
+// NewNode is StartNode for any program, and before its first start.
+func NewNode(t testing.TB, binary string, args ...string) *Node {
+	t.Helper()
 	ports, err := process.FreePorts(2)
 	if err != nil {
 		t.Fatal(err)
@@ -49,12 +58,10 @@ func StartNode(t testing.TB, args ...string) *Node {
 		}
 	}
 	n := &Node{t: t, log: log, opts: process.Options{
-		Binary: Binary(t), Data: filepath.Join(dir, "data"), Listen: ports[0], Admin: ports[1],
+		Binary: binary, Data: filepath.Join(dir, "data"), Listen: ports[0], Admin: ports[1],
 		Args: append(all, args...), Log: log,
 	}}
 	t.Cleanup(n.end)
-	n.Start()
-	n.WaitReady()
 	return n
 }
 
@@ -67,15 +74,23 @@ func (n *Node) AdminURL() string { return "http://" + n.opts.Admin }
 // Data is its data directory.
 func (n *Node) Data() string { return n.opts.Data }
 
-// Start starts the process again after Kill or Stop, without waiting.
+// Start starts the process, again after Kill or Stop, without waiting.
 func (n *Node) Start() {
+	n.t.Helper()
+	n.StartWith()
+}
+
+// StartWith is Start with more in the environment, each as NAME=value.
+func (n *Node) StartWith(env ...string) {
 	n.t.Helper()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.now != nil {
 		n.t.Fatal("the node runs already")
 	}
-	p, err := process.Start(n.opts)
+	opts := n.opts
+	opts.Env = env
+	p, err := process.Start(opts)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -109,6 +124,39 @@ func (n *Node) Kill() {
 	default:
 	}
 	p.Kill()
+}
+
+// AskToStop asks for an orderly stop, without waiting.
+func (n *Node) AskToStop() {
+	n.t.Helper()
+	p := n.process()
+	if p == nil {
+		n.t.Fatal("the node is down")
+	}
+	p.AskToStop()
+}
+
+// WaitKilled waits until the process has killed itself, at most until limit, and
+// fails the test if it doesn't or ends in any other way. It returns the last of
+// what the process said.
+func (n *Node) WaitKilled(where string, limit time.Duration) (tail string) {
+	n.t.Helper()
+	p := n.process()
+	if p == nil {
+		n.t.Fatal("the node is down")
+	}
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	select {
+	case <-p.Ended():
+	case <-late.C:
+		n.t.Fatalf("after %s the node has not killed itself %s", limit, where)
+	}
+	n.take()
+	if !p.Killed() {
+		n.t.Fatalf("the node was to kill itself %s and ended in another way\n%s", where, p.Tail())
+	}
+	return p.Tail()
 }
 
 // Stop stops the node in order; a stop that fails or takes too long fails the test.

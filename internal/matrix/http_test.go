@@ -33,6 +33,7 @@ var bodies = map[string]func(to target) any{
 	"PATCH /v1/rooms/{room_id}/members/{user_id}": func(target) any { return wire.ChangeMember{Role: "admin"} },
 	"POST /v1/rooms/{room_id}/messages":           func(target) any { return wire.PostMessage{ClientID: client.NewKey().String(), Text: "let me in"} },
 	"PATCH /v1/rooms/{room_id}/messages/{seq}":    func(target) any { return wire.PatchMessage{Text: "another text"} },
+	"PUT /v1/rooms/{room_id}/draft":               func(target) any { return wire.PutDraft{Text: "let me"} },
 	"PUT /v1/rooms/{room_id}/read":                func(to target) any { return wire.PutRead{Seq: uint64(to.seq)} },
 }
 

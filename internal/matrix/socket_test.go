@@ -39,6 +39,9 @@ var frames = map[wire.Op]func(w *world, role int, to target) wire.Frame{
 	wire.OpUnreact: func(_ *world, _ int, to target) wire.Frame {
 		return &wire.Unreact{Ref: "r", RoomID: string(to.room), Seq: uint64(to.seq), Emoji: "👍"}
 	},
+	wire.OpDraft: func(_ *world, _ int, to target) wire.Frame {
+		return &wire.SetDraft{Ref: "r", RoomID: string(to.room), Text: "let me"}
+	},
 	wire.OpAck: func(w *world, role int, to target) wire.Frame {
 		whose := w.cast[role]
 		if to.user == w.gus.ID() || whose.ID() == "" { // not one's own

@@ -8,11 +8,18 @@ import (
 	"natter/chat"
 )
 
-// History is chat.History in memory. Safe for concurrent use.
+// History is chat.History and chat.Drafts in memory. Safe for concurrent use.
 type History struct {
 	mu    sync.RWMutex
 	rooms map[chat.RoomID]*room
 	marks map[chat.UserID]map[chat.RoomID]chat.Mark
+	// drafts are by person and room.
+	drafts map[draftKey]chat.Draft
+}
+
+type draftKey struct {
+	user chat.UserID
+	room chat.RoomID
 }
 
 // room is a room's state and all its messages: messages[i] has seq i+1.
@@ -23,7 +30,8 @@ type room struct {
 
 // NewHistory is an empty history.
 func NewHistory() *History {
-	return &History{rooms: map[chat.RoomID]*room{}, marks: map[chat.UserID]map[chat.RoomID]chat.Mark{}}
+	return &History{rooms: map[chat.RoomID]*room{}, marks: map[chat.UserID]map[chat.RoomID]chat.Mark{},
+		drafts: map[draftKey]chat.Draft{}}
 }
 
 // Room implements chat.History. The caller owns what it gets.
@@ -81,6 +89,22 @@ func (h *History) Find(ctx context.Context, id chat.RoomID, by chat.UserID, clie
 		}
 	}
 	return nil, nil
+}
+
+// Of implements chat.Drafts.
+func (h *History) Of(ctx context.Context, u chat.UserID, rooms ...chat.RoomID) (map[chat.RoomID]chat.Draft, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	held := map[chat.RoomID]chat.Draft{}
+	for _, id := range rooms {
+		if d, ok := h.drafts[draftKey{u, id}]; ok {
+			held[id] = d
+		}
+	}
+	return held, nil
 }
 
 // Mine implements chat.History.
@@ -143,6 +167,12 @@ func (h *History) apply(c *chat.Command, w *chat.Window) chat.Outcome {
 		m := h.marks[u][c.Room]
 		m.User, m.Room, m.Left = u, c.Room, true
 		h.mark(m)
+		delete(h.drafts, draftKey{u, c.Room})
+	}
+	if d := out.Draft; d != nil && d.Text != "" {
+		h.drafts[draftKey{c.By, c.Room}] = *d
+	} else if d != nil {
+		delete(h.drafts, draftKey{c.By, c.Room})
 	}
 	return out
 }

@@ -12,6 +12,6 @@ func TestSeams(t *testing.T) {
 		h, q := memory.NewHistory(), memory.NewQueues()
 		log := memory.NewLog(h, q)
 		t.Cleanup(log.Close)
-		return conformance.Seams{Log: log, History: h, Queues: q, News: memory.NewNews()}
+		return conformance.Seams{Log: log, History: h, Queues: q, News: memory.NewNews(), Drafts: h}
 	})
 }

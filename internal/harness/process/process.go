@@ -29,6 +29,7 @@ type Options struct {
 	Listen string    // host:port
 	Admin  string    // host:port of metrics
 	Args   []string  // more arguments of `natter serve`
+	Env    []string  // more of the environment, each as NAME=value
 	Log    io.Writer // gets what it says; nil throws it away
 
 	// Enter, if not nil, is called on the thread that starts the process: what it
@@ -69,6 +70,7 @@ func FreePorts(n int) ([]string, error) {
 func Start(opts Options) (*Node, error) {
 	args := append([]string{"serve", "--listen", opts.Listen, "--data", opts.Data, "--admin", opts.Admin}, opts.Args...)
 	n := &Node{opts: opts, cmd: exec.Command(opts.Binary, args...), ended: make(chan struct{})}
+	n.cmd.Env = append(os.Environ(), opts.Env...)
 	n.cmd.Stdout, n.cmd.Stderr = n, n
 	n.cmd.WaitDelay = 5 * time.Second
 	dieWithParent(n.cmd)
@@ -172,9 +174,21 @@ func (n *Node) Kill() {
 // it has ended.
 func (n *Node) Signal(s syscall.Signal) error { return n.cmd.Process.Signal(s) }
 
+// Killed tells whether SIGKILL ended it. It waits for its end.
+func (n *Node) Killed() bool {
+	<-n.ended
+	status, ok := n.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+}
+
+// AskToStop asks the process to end.
+func (n *Node) AskToStop() {
+	_ = n.cmd.Process.Signal(syscall.SIGTERM) // an error means that it has ended already
+}
+
 // Stop asks the process to end, kills it after patience, and tells how it ended.
 func (n *Node) Stop(patience time.Duration) error {
-	_ = n.cmd.Process.Signal(syscall.SIGTERM)
+	n.AskToStop()
 	select {
 	case <-n.ended:
 	case <-time.After(patience):
