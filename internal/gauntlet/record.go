@@ -99,18 +99,6 @@ func (r *record) gap(from time.Duration, which func(*sent) bool) (longest time.D
 	return longest
 }
 
-// ackedWithin is how many messages, sent after from, were acknowledged before to.
-func (r *record) ackedWithin(from, to time.Duration, which func(*sent) bool) (n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for i := range r.sent {
-		if s := &r.sent[i]; s.at >= from && s.acked > 0 && s.acked < to && (which == nil || which(s)) {
-			n++
-		}
-	}
-	return n
-}
-
 // flows tells whether each of people persons has had an answer to a message sent
 // after from, and nobody waits for one sent before it.
 func (r *record) flows(from time.Duration, people int) bool {

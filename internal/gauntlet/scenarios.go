@@ -180,7 +180,11 @@ func (r *Run) freezeOne(pause time.Duration) error {
 	if !sleep(r.ctx, pause) {
 		return r.ctx.Err()
 	}
-	r.figure(fmt.Sprintf("frozen %s: longest wait meanwhile", pause), r.crowd.record.gap(from, nil), max(failover, pause)) // one node has nobody else
+	if len(r.cluster.nodes) > 1 { // one node has nobody else
+		r.figure(fmt.Sprintf("frozen %s: longest wait of people on other nodes", pause), r.crowd.record.gap(from, func(s *sent) bool {
+			return s.measured && s.node != victim.name
+		}), failover)
+	}
 	if err := victim.thaw(); err != nil {
 		return err
 	}
@@ -188,7 +192,7 @@ func (r *Run) freezeOne(pause time.Duration) error {
 	if err := r.resumes(from); err != nil {
 		return err
 	}
-	r.count(fmt.Sprintf("frozen %s: longest wait in all", pause), r.crowd.record.gap(from, nil))
+	r.count(fmt.Sprintf("frozen %s: longest wait of anybody", pause), r.crowd.record.gap(from, nil))
 	r.say("freeze %s for %s: longest wait %.1f s", victim.name, pause, r.crowd.record.gap(from, nil).Seconds())
 	return nil
 }
