@@ -3,6 +3,7 @@
 package gauntlet
 
 import (
+	"context"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -166,7 +167,9 @@ func TestGauntlet(t *testing.T) {
 			if err := s.Needs(); err != nil {
 				t.Skipf("SKIPPED: %v; nothing is known about %s here", err, name)
 			}
-			r := Play(t.Context(), s, options(t, testNodes))
+			ctx, cancel := context.WithTimeout(t.Context(), shortLimit)
+			defer cancel()
+			r := Play(ctx, s, options(t, testNodes))
 			t.Log(r)
 			if !r.OK() {
 				t.Error("the promise is broken")
@@ -175,5 +178,7 @@ func TestGauntlet(t *testing.T) {
 	}
 }
 
-// testNodes is how many nodes the short form has.
-const testNodes = 1
+const (
+	testNodes  = 1               // of the short form
+	shortLimit = 4 * time.Minute // of a scenario: within the package's time, so that nothing is left behind
+)

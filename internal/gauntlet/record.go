@@ -3,6 +3,7 @@
 package gauntlet
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -199,4 +200,18 @@ func (r *record) timeline(title string) []byte {
 		return c
 	}
 	return plot.Standalone(title, marks, course("delivered a second", shown), course("acknowledged", acked))
+}
+
+// messages is a table of all messages, for whoever asks why somebody waited: when
+// each was sent and answered, in seconds, by whom, through which node and in which
+// room and partition. An answer at 0 never came.
+func (r *record) messages() []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := []byte("sent,acked,person,node,partition,room\n")
+	for i := range r.sent {
+		s := &r.sent[i]
+		out = fmt.Appendf(out, "%.3f,%.3f,%d,%s,%d,%s\n", s.at.Seconds(), s.acked.Seconds(), s.by, s.node, partitionOf(s.room, partitions), s.room)
+	}
+	return out
 }

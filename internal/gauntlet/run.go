@@ -192,7 +192,7 @@ func (r *Run) compare() error {
 // does once a second has happened.
 const restFor = 3 * time.Second
 
-// keep writes history and timeline.
+// keep writes history, timeline and the times of all messages.
 func (r *Run) keep() error {
 	f, err := os.Create(filepath.Join(r.result.Dir, "history.jsonl"))
 	if err != nil {
@@ -200,7 +200,8 @@ func (r *Run) keep() error {
 	}
 	_, err = r.crowd.record.history.WriteTo(f)
 	drawing := r.crowd.record.timeline(fmt.Sprintf("%s, %d nodes, seed %d", r.Name, len(r.cluster.nodes), r.Seed))
-	return errors.Join(err, f.Close(), os.WriteFile(filepath.Join(r.result.Dir, "timeline.svg"), drawing, 0o600))
+	return errors.Join(err, f.Close(), os.WriteFile(filepath.Join(r.result.Dir, "timeline.svg"), drawing, 0o600),
+		os.WriteFile(filepath.Join(r.result.Dir, "messages.csv"), r.crowd.record.messages(), 0o600))
 }
 
 // tidy removes the data of what went well.
