@@ -33,7 +33,7 @@ func Lines(title string, courses ...Course) template.HTML {
 // are only the axes.
 func Standalone(title string, marks []Mark, courses ...Course) []byte {
 	c, _ := newChart(courses, marks)
-	return []byte(drawing(title, c.height(), func(s *SVG) {
+	return []byte(drawing(title, ` xmlns="http://www.w3.org/2000/svg"`, c.height(), func(s *SVG) {
 		s.Put("<style>%s</style><rect width=\"100%%\" height=\"100%%\" class=\"paper\"/>", style)
 		s.Text(axisSide, 14, "title", title)
 		c.draw(s)

@@ -43,12 +43,13 @@ func (s *SVG) Line(x1, y1, x2, y2 float64, class string) {
 // Figure is a drawing of that height with its title; draw fills it in.
 func Figure(title string, height float64, draw func(s *SVG)) template.HTML {
 	name := html.EscapeString(title)
-	return template.HTML(fmt.Sprintf(`<figure><figcaption>%s</figcaption>%s</figure>`, name, drawing(title, height, draw))) //nolint:gosec // every text in it went through html.EscapeString
+	return template.HTML(fmt.Sprintf(`<figure><figcaption>%s</figcaption>%s</figure>`, name, drawing(title, "", height, draw))) //nolint:gosec // every text in it went through html.EscapeString
 }
 
-func drawing(title string, height float64, draw func(s *SVG)) string {
+// drawing is the element alone. attributes are what a file of its own needs more.
+func drawing(title, attributes string, height float64, draw func(s *SVG)) string {
 	var s SVG
-	s.Put(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" role="img"><title>%s</title>`, Width, height, html.EscapeString(title))
+	s.Put(`<svg%s viewBox="0 0 %.0f %.0f" role="img"><title>%s</title>`, attributes, Width, height, html.EscapeString(title))
 	draw(&s)
 	s.Put(`</svg>`)
 	return s.String()
