@@ -111,7 +111,7 @@ test-browser: build browser-deps ## people in Debian's Chromium, against ./natte
 
 # Looks for the things, not for the packages, so that it holds elsewhere too.
 .PHONY: browser-deps
-browser-deps: ## what the tests need of Debian: chromium, fonts, python3-websocket, gcc
+browser-deps: ## what the tests need of Debian: chromium, fonts, python3-websocket, gcc, ip
 	@missing=; \
 	font() { find /usr/share/fonts /usr/local/share/fonts "$$HOME/.local/share/fonts" "$$HOME/.fonts" "$$@" 2>/dev/null | grep -q .; }; \
 	[ -x "$(CHROMIUM)" ] || missing="$$missing chromium"; \
@@ -119,6 +119,7 @@ browser-deps: ## what the tests need of Debian: chromium, fonts, python3-websock
 	font -iname '*emoji*' || missing="$$missing fonts-noto-color-emoji"; \
 	python3 -c 'import websocket' 2>/dev/null || /usr/bin/python3 -c 'import websocket' 2>/dev/null || missing="$$missing python3-websocket"; \
 	command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; \
+	command -v ip >/dev/null || [ -x /usr/sbin/ip ] || missing="$$missing iproute2"; \
 	[ -n "$$missing" ] || exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "installing$$missing"; \
@@ -169,6 +170,10 @@ bench: build ## the figures of docs/BENCHMARKS.md on this machine (about 2 minut
 	./natter bench --workload pairs --users 100 --window 16
 	./natter bench --workload group --users 100 --group-size 100 --window 1
 
+.PHONY: gauntlet
+gauntlet: build ## break a cluster of three in every way and say what came of it (ARGS='--scenario kills')
+	$(GO) run ./internal/tools/gauntlet --binary ./natter $(ARGS)
+
 .PHONY: cover
 cover: ## coverage of the Go tests, by package; bin/cover.html shows the lines
 	@mkdir -p bin
@@ -178,5 +183,5 @@ cover: ## coverage of the Go tests, by package; bin/cover.html shows the lines
 
 .PHONY: clean
 clean: ## remove what was built; ./data and webui/node_modules stay
-	rm -rf natter bin bench-out webui/dist/assets webui/dist/index.html webui/dist/.vite webui/.vite-manifest.json webui/test-results
+	rm -rf natter bin bench-out gauntlet-out webui/dist/assets webui/dist/index.html webui/dist/.vite webui/.vite-manifest.json webui/test-results
 	@find webui/dist -mindepth 1 ! -name .gitkeep -delete 2>/dev/null || true

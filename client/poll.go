@@ -14,12 +14,19 @@ type PollOptions struct {
 	Wait   time.Duration // how long the server may hold an empty answer; 0 is 25 s
 	Event  func(*Event)  // as a Device's
 	Reset  func()        // as a Device's
+
+	// Stream takes what comes as one long answer of Server-Sent Events instead. The
+	// http.Client's Timeout ends that too; it comes back by itself. So it does when
+	// nothing came for Silence, which is to be longer than two of the server's
+	// heartbeats; 0 is 75 s.
+	Stream  bool
+	Silence time.Duration
 	// BackoffBase and BackoffCap are as a Device's.
 	BackoffBase, BackoffCap time.Duration
 }
 
-// Poller is a device over HTTP alone: long polling for what comes, POST for
-// what goes. It has one goroutine, joined by Close.
+// Poller is a device over HTTP alone: long polling or a stream for what comes,
+// POST for what goes. It has one goroutine, joined by Close.
 type Poller struct {
 	account *Account
 	opts    PollOptions
@@ -40,6 +47,9 @@ func Poll(ctx context.Context, account *Account, opts PollOptions) *Poller {
 	}
 	if opts.BackoffCap <= 0 {
 		opts.BackoffCap = 30 * time.Second
+	}
+	if opts.Silence <= 0 {
+		opts.Silence = 75 * time.Second
 	}
 	ctx, stop := context.WithCancel(ctx)
 	p := &Poller{account: account, opts: opts, stop: stop, over: make(chan struct{}), started: make(chan struct{})}
@@ -77,41 +87,64 @@ func (p *Poller) WaitLive(ctx context.Context) error {
 func (p *Poller) run(ctx context.Context) {
 	defer close(p.over)
 	cursor, try := p.opts.Cursor, 0
-	begun := false
+	begun := cursor != ""
+	if begun {
+		close(p.started)
+	}
 	for {
-		answer, err := p.ask(ctx, cursor)
+		heard, err := p.hear(ctx, &cursor)
 		if ctx.Err() != nil {
 			p.err = ErrClosed
 			return
 		}
-		if err != nil {
-			if CodeOf(err) == chat.KindUnauthenticated {
-				p.err = err
-				return
-			}
-			again, after := retryAfter(problemOf(err))
-			if !again {
-				after = 0
-			}
-			if !pause(ctx, max(jitter(p.opts.BackoffBase, p.opts.BackoffCap, try), after)) {
-				p.err = ErrClosed
-				return
-			}
-			try++
-			continue
+		if heard {
+			try = 0
 		}
-		try = 0
-		if answer.Reset && p.opts.Reset != nil {
-			p.opts.Reset()
-		}
-		for i := range answer.Events {
-			p.tell(&answer.Events[i])
-		}
-		cursor = answer.Cursor
-		if !begun {
+		if !begun && cursor != "" {
 			begun = true
 			close(p.started)
 		}
+		if err == nil {
+			continue
+		}
+		if CodeOf(err) == chat.KindUnauthenticated {
+			p.err = err
+			return
+		}
+		again, after := retryAfter(problemOf(err))
+		if !again {
+			after = 0
+		}
+		if !pause(ctx, max(jitter(p.opts.BackoffBase, p.opts.BackoffCap, try), after)) {
+			p.err = ErrClosed
+			return
+		}
+		try++
+	}
+}
+
+// hear takes one answer, moves cursor along and tells whether anything came.
+func (p *Poller) hear(ctx context.Context, cursor *string) (heard bool, err error) {
+	if p.opts.Stream && *cursor != "" {
+		return p.stream(ctx, cursor)
+	}
+	answer, err := p.ask(ctx, *cursor)
+	if err != nil {
+		return false, err
+	}
+	if answer.Reset {
+		p.reset()
+	}
+	for i := range answer.Events {
+		p.tell(&answer.Events[i])
+	}
+	*cursor = answer.Cursor
+	return true, nil
+}
+
+func (p *Poller) reset() {
+	if p.opts.Reset != nil {
+		p.opts.Reset()
 	}
 }
 

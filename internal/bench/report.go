@@ -6,6 +6,8 @@ import (
 	"html/template"
 	"io"
 	"strings"
+
+	"natter/internal/plot"
 )
 
 //go:embed report.html
@@ -67,7 +69,7 @@ func (r *Result) plots() []template.HTML {
 
 func seconds(name string, s float64) bar { return bar{name, s, fmt.Sprintf("%.2f s", s)} }
 
-func perSecond(name string, n float64) bar { return bar{name, n, short(n) + "/s"} }
+func perSecond(name string, n float64) bar { return bar{name, n, plot.Short(n) + "/s"} }
 
 func (r *Result) rates() template.HTML {
 	bars := []bar{perSecond("acknowledged", r.AckedPerSecond), perSecond("delivered", r.DeliveredPerSecond)}
@@ -94,7 +96,7 @@ func (r *Result) cores() template.HTML {
 func (r *Result) idlePlots() []template.HTML {
 	var each, whole []bar
 	for _, s := range r.Idle {
-		name := short(float64(s.Connections)) + " connections"
+		name := plot.Short(float64(s.Connections)) + " connections"
 		each = append(each, bar{name, float64(s.BytesPerConnection), fmt.Sprintf("%.1f KiB", float64(s.BytesPerConnection)/1024)})
 		whole = append(whole, bar{name, float64(s.RSSBytes), fmt.Sprintf("%.0f MiB", mib(s.RSSBytes))})
 	}
@@ -105,7 +107,7 @@ func (r *Result) catchUpPlots() []template.HTML {
 	c := r.CatchUp
 	var back []spread
 	for _, s := range c.Steps {
-		name := short(float64(s.Others)) + " of others"
+		name := plot.Short(float64(s.Others)) + " of others"
 		back = append(back, spread{name + ", first", s.First}, spread{name + ", warm", s.Warm})
 	}
 	return []template.HTML{
@@ -136,16 +138,16 @@ func (r *Result) mixedPlots() []template.HTML {
 }
 
 func (r *Result) timelines() []template.HTML {
-	over := func(name string, of func(*Sample) float64) course {
-		c := course{name: name}
+	over := func(name string, of func(*Sample) float64) plot.Course {
+		c := plot.Course{Name: name}
 		for i := range r.Timeline {
-			c.points = append(c.points, [2]float64{r.Timeline[i].Seconds, of(&r.Timeline[i])})
+			c.Points = append(c.Points, [2]float64{r.Timeline[i].Seconds, of(&r.Timeline[i])})
 		}
 		return c
 	}
-	known := func(cs ...course) (some []course) {
+	known := func(cs ...plot.Course) (some []plot.Course) {
 		for _, c := range cs {
-			for _, p := range c.points {
+			for _, p := range c.Points {
 				if p[1] > 0 {
 					some = append(some, c)
 					break
@@ -155,9 +157,9 @@ func (r *Result) timelines() []template.HTML {
 		return some
 	}
 	return []template.HTML{
-		linePlot("Messages a second over time", over("acknowledged", func(s *Sample) float64 { return s.Acked }), over("delivered", func(s *Sample) float64 { return s.Delivered })),
-		linePlot("Send to delivery over time, milliseconds", over("p50", func(s *Sample) float64 { return s.P50 }), over("p99", func(s *Sample) float64 { return s.P99 })),
-		linePlot("Server memory over time, MiB", known(over("RSS", func(s *Sample) float64 { return mib(s.RSSBytes) }), over("heap in use", func(s *Sample) float64 { return mib(s.HeapBytes) }))...),
-		linePlot("Goroutines and open files over time", known(over("goroutines", func(s *Sample) float64 { return float64(s.Goroutines) }), over("open files", func(s *Sample) float64 { return float64(s.Files) }))...),
+		plot.Lines("Messages a second over time", over("acknowledged", func(s *Sample) float64 { return s.Acked }), over("delivered", func(s *Sample) float64 { return s.Delivered })),
+		plot.Lines("Send to delivery over time, milliseconds", over("p50", func(s *Sample) float64 { return s.P50 }), over("p99", func(s *Sample) float64 { return s.P99 })),
+		plot.Lines("Server memory over time, MiB", known(over("RSS", func(s *Sample) float64 { return mib(s.RSSBytes) }), over("heap in use", func(s *Sample) float64 { return mib(s.HeapBytes) }))...),
+		plot.Lines("Goroutines and open files over time", known(over("goroutines", func(s *Sample) float64 { return float64(s.Goroutines) }), over("open files", func(s *Sample) float64 { return float64(s.Files) }))...),
 	}
 }

@@ -3,6 +3,7 @@
 package lossfs
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -16,50 +17,77 @@ import (
 // FS is a Disk that is mounted. It belongs to one goroutine.
 type FS struct {
 	*Disk
-	Dir    string // where it is mounted
-	server *fuse.Server
+	Dir     string // where it is mounted
+	backing string
+	server  *fuse.Server // nil while it isn't
 }
 
-// New mounts an empty disk for the length of a test. Without root or /dev/fuse it
-// skips the test, unless LOSSFS_REQUIRED is set: then it fails it. The backing
-// directory lies in memory where the system has /dev/shm: what is durable is for
-// the Disk to say, and not for the machine's own disk to be waited for.
-func New(t testing.TB, model Model) *FS {
-	t.Helper()
-	if f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0); err != nil || os.Geteuid() != 0 {
-		if os.Getenv("LOSSFS_REQUIRED") != "" {
-			t.Fatal("no root or no /dev/fuse, and LOSSFS_REQUIRED is set")
-		}
-		t.Skip("SKIPPED: needs root and /dev/fuse; nothing is known about power failures here")
-	} else {
-		_ = f.Close()
+// Usable tells why this machine can't mount one, nil if it can: that takes Linux,
+// root and /dev/fuse.
+func Usable() error {
+	if os.Geteuid() != 0 {
+		return errors.New("lossfs needs root")
 	}
+	f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("lossfs: %w", err)
+	}
+	return f.Close()
+}
+
+// Mount makes the directory dir and mounts an empty disk there, until Unmount. The
+// backing directory lies in memory where the system has /dev/shm: what is durable
+// is for the Disk to say, and not for the machine's own disk to be waited for.
+func Mount(dir string, model Model) (*FS, error) {
 	parent := ""
 	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
 		parent = "/dev/shm"
 	}
 	backing, err := os.MkdirTemp(parent, "natter-lossfs-*")
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	fs := &FS{Disk: NewDisk(backing, model), Dir: filepath.Join(t.TempDir(), "disk")}
-	t.Cleanup(func() {
+	fs := &FS{Disk: NewDisk(backing, model), Dir: dir, backing: backing}
+	if err = os.Mkdir(dir, 0o700); err == nil {
+		err = fs.mount()
+	}
+	if err != nil {
 		fs.Close()
-		_ = os.RemoveAll(backing)
-	})
-	if err := os.Mkdir(fs.Dir, 0o700); err != nil {
-		t.Fatal(err)
+		return nil, errors.Join(err, os.RemoveAll(backing))
 	}
-	if err := fs.mount(); err != nil {
+	return fs, nil
+}
+
+// Unmount ends it, with everything in it. It is done even if it fails: then a
+// program still had it open.
+func (fs *FS) Unmount() error {
+	var err error
+	if fs.server != nil {
+		if err = fs.unmount(); err != nil {
+			_ = syscall.Unmount(fs.Dir, syscall.MNT_DETACH) // or nothing below it can be removed
+		}
+	}
+	fs.Close()
+	return errors.Join(err, os.RemoveAll(fs.backing))
+}
+
+// New mounts an empty disk for the length of a test. Where that can't be it skips
+// the test, unless LOSSFS_REQUIRED is set: then it fails it.
+func New(t testing.TB, model Model) *FS {
+	t.Helper()
+	if err := Usable(); err != nil {
+		if os.Getenv("LOSSFS_REQUIRED") != "" {
+			t.Fatalf("LOSSFS_REQUIRED is set, and %v", err)
+		}
+		t.Skipf("SKIPPED: %v; nothing is known about power failures here", err)
+	}
+	fs, err := Mount(filepath.Join(t.TempDir(), "disk"), model)
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if fs.server == nil {
-			return
-		}
-		if err := fs.unmount(); err != nil {
+		if err := fs.Unmount(); err != nil {
 			t.Error(err)
-			_ = syscall.Unmount(fs.Dir, syscall.MNT_DETACH) // or nothing below it can be removed
 		}
 	})
 	return fs
@@ -89,16 +117,22 @@ func (fs *FS) unmount() error {
 	return nil
 }
 
-// PowerFail is the moment the power comes back: what was not synced is gone, as
+// Cut is the moment the power comes back: what was not synced is gone, as
 // survival says, and so is what the kernel remembered. Whoever used the file
 // system must have been killed; an open file makes it fail.
-func (fs *FS) PowerFail(t testing.TB, survival Survival, random *rand.Rand) Loss {
-	t.Helper()
+func (fs *FS) Cut(survival Survival, random *rand.Rand) (Loss, error) {
 	if err := fs.unmount(); err != nil {
-		t.Fatal(err)
+		return Loss{}, err
 	}
 	loss := fs.Disk.PowerFail(survival, random)
-	if err := fs.mount(); err != nil {
+	return loss, fs.mount()
+}
+
+// PowerFail is Cut, in a test.
+func (fs *FS) PowerFail(t testing.TB, survival Survival, random *rand.Rand) Loss {
+	t.Helper()
+	loss, err := fs.Cut(survival, random)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return loss

@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-// Options say what to run. All but Args, Env and Log are needed.
+// Options say what to run. Those up to Admin are needed.
 type Options struct {
 	Binary string    // the natter program
 	Data   string    // its data directory
@@ -31,6 +31,13 @@ type Options struct {
 	Args   []string  // more arguments of `natter serve`
 	Env    []string  // more of the environment, each as NAME=value
 	Log    io.Writer // gets what it says; nil throws it away
+
+	// Enter, if not nil, is called on the thread that starts the process: what it
+	// changes of the thread alone, as its network namespace, the process has too.
+	// The thread isn't used again.
+	Enter func() error
+	// Dial reaches the node's addresses, for WaitReady; nil is the plain way.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Node is a running natter. Its methods are safe for concurrent use.
@@ -71,7 +78,13 @@ func Start(opts Options) (*Node, error) {
 	go func() {
 		// The kernel ties "die with the parent" to the thread that started it.
 		runtime.LockOSThread()
-		err := n.cmd.Start()
+		var err error
+		if opts.Enter != nil {
+			err = opts.Enter()
+		}
+		if err == nil {
+			err = n.cmd.Start()
+		}
 		started <- err
 		if err == nil {
 			n.err = n.cmd.Wait()
@@ -122,7 +135,7 @@ func (n *Node) Ended() <-chan struct{} { return n.ended }
 // WaitReady waits until the node may take traffic. It fails at once when the
 // process ends.
 func (n *Node) WaitReady(ctx context.Context) error {
-	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: n.opts.Dial}}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	last := errors.New("not asked yet")
@@ -156,6 +169,10 @@ func (n *Node) Kill() {
 	_ = n.cmd.Process.Kill() // an error means that it has ended already
 	<-n.ended
 }
+
+// Signal sends the process a signal, as SIGSTOP and SIGCONT. An error means that
+// it has ended.
+func (n *Node) Signal(s syscall.Signal) error { return n.cmd.Process.Signal(s) }
 
 // Killed tells whether SIGKILL ended it. It waits for its end.
 func (n *Node) Killed() bool {

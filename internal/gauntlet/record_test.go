@@ -1,0 +1,98 @@
+//go:build linux
+
+package gauntlet
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"natter/chat"
+	"natter/client"
+)
+
+// at makes a record in which each message is {sender, sent, acked} in seconds; acked
+// 0 is never.
+func at(messages ...[3]float64) *record {
+	r := newRecord()
+	r.began = r.began.Add(-100 * time.Second) // it is 100 s now
+	for _, m := range messages {
+		r.sent = append(r.sent, sent{by: int(m[0]), at: seconds(m[1]), acked: seconds(m[2])})
+	}
+	return r
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// TestGap: a wait counts from the fault on, until its answer or now.
+func TestGap(t *testing.T) {
+	tests := []struct {
+		name string
+		r    *record
+		from float64
+		want float64
+	}{
+		{"nothing was said", at(), 10, 0},
+		{"answered before", at([3]float64{0, 1, 9}), 10, 0},
+		{"sent before, answered after", at([3]float64{0, 1, 12}), 10, 2},
+		{"sent and answered after", at([3]float64{0, 11, 12}, [3]float64{1, 11, 15}), 10, 4},
+		{"never answered", at([3]float64{0, 11, 0}), 10, 89},
+	}
+	for _, tt := range tests {
+		if got := tt.r.gap(seconds(tt.from), nil).Seconds(); got < tt.want || got > tt.want+5 {
+			t.Errorf("%s: %.1f s, want %.1f", tt.name, got, tt.want)
+		}
+	}
+	r := at([3]float64{0, 11, 12}, [3]float64{1, 11, 15})
+	if got := r.gap(seconds(10), func(s *sent) bool { return s.by == 0 }); got != time.Second {
+		t.Errorf("of the first sender: %s", got)
+	}
+}
+
+// TestFlows: sending goes on when everybody has had a new answer and nobody waits for
+// an old one.
+func TestFlows(t *testing.T) {
+	tests := []struct {
+		name string
+		r    *record
+		want bool
+	}{
+		{"nobody said anything", at(), false},
+		{"one has no answer yet", at([3]float64{0, 11, 12}), false},
+		{"both have", at([3]float64{0, 11, 12}, [3]float64{1, 13, 14}), true},
+		{"an old one is open", at([3]float64{0, 9, 0}, [3]float64{0, 11, 12}, [3]float64{1, 13, 14}), false},
+		{"a new one is open", at([3]float64{0, 11, 12}, [3]float64{1, 13, 14}, [3]float64{1, 15, 0}), true},
+		{"an old one was answered", at([3]float64{0, 9, 11}, [3]float64{1, 13, 14}), false},
+	}
+	for _, tt := range tests {
+		if got := tt.r.flows(seconds(10), 2); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
+// TestTimeline: the drawing begins with the first message and shows every fault.
+func TestTimeline(t *testing.T) {
+	r := newRecord()
+	m := &client.Outgoing{Room: "r", ClientID: client.NewKey()}
+	r.sends("ann", 0, "a", m)
+	r.acks(m, client.Receipt{ID: 1, Seq: 1})
+	r.shows("bob", false, showing{"r", 1, 1, m.ClientID})
+	r.shows("bob", false, showing{"r", 2, 2, chat.ClientID{}}) // a system message is nobody's delivery
+	end := r.mark("kill a")
+	end()
+	raw := string(r.timeline("a & b"))
+	for d := xml.NewDecoder(strings.NewReader(raw)); ; {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !strings.Contains(raw, "kill a") || len(r.shown) != 1 {
+		t.Errorf("%d deliveries in\n%s", len(r.shown), raw)
+	}
+}
