@@ -67,10 +67,16 @@ func newLeases(s *Store, stream, prefix string, size int64) *leases {
 	return &leases{s: s, stream: stream, prefix: prefix + ".", bytes: size, watches: map[*leaseWatch]struct{}{}}
 }
 
-// config is the stream's.
+// config is the stream's. In a cluster it is in files, though nothing in it need
+// survive: a group of replicas in memory elects nobody until all of them are
+// back, so two nodes that start after a stop of all three would wait for the third.
 func (l *leases) config() jetstream.StreamConfig {
+	storage := jetstream.MemoryStorage
+	if l.s.clustered() {
+		storage = jetstream.FileStorage
+	}
 	return jetstream.StreamConfig{
-		Name: l.stream, Subjects: []string{l.prefix + ">"}, Storage: jetstream.MemoryStorage, Replicas: l.s.o.Replicas,
+		Name: l.stream, Subjects: []string{l.prefix + ">"}, Storage: storage, Replicas: l.s.o.Replicas,
 		MaxMsgsPerSubject: 1, MaxBytes: l.bytes, Discard: jetstream.DiscardNew,
 		AllowMsgTTL: true, SubjectDeleteMarkerTTL: leaseMarker, AllowRollup: true,
 	}

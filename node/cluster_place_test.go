@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -30,18 +31,26 @@ type trio struct {
 func threeStores(t testing.TB) *trio {
 	t.Helper()
 	c := &trio{servers: natstest.StartCluster(t, t.TempDir(), false)}
+	var opening sync.WaitGroup
 	for i := range c.stores {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		store, err := jetstream.Open(ctx, jetstream.Options{
-			Connect: c.servers.Nodes[i].Connect, Partitions: 1, Node: c.servers.Name(i), Clean: true, Replicas: 3,
-			QueueRetention: time.Hour, Log: quiet(t), Fatal: func(err error) { t.Error(err) },
+		opening.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			store, err := jetstream.Open(ctx, jetstream.Options{
+				Connect: c.servers.Nodes[i].Connect, Partitions: 1, Node: c.servers.Name(i), Clean: true, Replicas: 3,
+				Leads: c.servers.Nodes[i].Leads, QueueRetention: time.Hour, Log: quiet(t), Fatal: func(err error) { t.Error(err) },
+			})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			c.stores[i] = store
+			t.Cleanup(func() { c.stop(i) })
 		})
-		cancel()
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.stores[i] = store
-		t.Cleanup(func() { c.stop(i) })
+	}
+	opening.Wait()
+	if t.Failed() {
+		t.FailNow()
 	}
 	return c
 }
