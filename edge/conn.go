@@ -130,6 +130,20 @@ func hangUp(raw net.Conn) {
 	_ = raw.Close() // whatever it says, it is gone
 }
 
+// cutOff closes raw of a client that doesn't take what is written: what the
+// system still holds for it, megabytes of a stream that ends in the middle of a
+// frame, goes at once. Else the system would go on feeding a slow reader for
+// minutes, and nobody tells it to come back.
+func cutOff(raw net.Conn) {
+	if secure, ok := raw.(interface{ NetConn() net.Conn }); ok {
+		raw = secure.NetConn() // a farewell of TLS would wait in the same line
+	}
+	if tcp, ok := raw.(interface{ SetLinger(int) error }); ok {
+		_ = tcp.SetLinger(0) // fails only on a closed connection
+	}
+	_ = raw.Close() // whatever it says, it is gone
+}
+
 // lingerBytes is how much a socket that is being closed may still send.
 const lingerBytes = 256 << 10
 

@@ -213,6 +213,8 @@ func (d *lean) Release() {
 	case raw == nil:
 	case whole && !d.gone:
 		hangUp(raw)
+	case !whole:
+		cutOff(raw)
 	default:
 		_ = raw.Close() // whatever it says, it is gone
 	}

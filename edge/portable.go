@@ -133,7 +133,11 @@ func (d *portable) Release() {
 		messages.Put(d.buf)
 		d.buf = nil
 	}
-	if raw, _ := d.release(); raw != nil {
+	switch raw, whole := d.release(); {
+	case raw == nil:
+	case !whole:
+		cutOff(raw)
+	default:
 		_ = raw.Close() // whatever it says, it is gone
 	}
 }

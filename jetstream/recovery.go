@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"natter/chat"
 )
 
@@ -357,7 +359,18 @@ func (s *Store) scan(ctx context.Context, stream string, from uint64, each func(
 // bounds are a stream's first and last sequence; an empty stream's first is one
 // above its last.
 func (s *Store) bounds(ctx context.Context, stream string) (first, last uint64, err error) {
-	st, err := s.js.Stream(ctx, stream)
+	var st jetstream.Stream
+	look := func() error {
+		st, err = s.js.Stream(ctx, stream)
+		return err
+	}
+	if err = look(); err != nil && s.clustered() {
+		// A server that has just joined may not know the stream yet, and a stream
+		// may be between two leaders.
+		waiting, cancel := context.WithTimeout(ctx, persistFor)
+		err = s.until(waiting, "waiting for the state of "+stream, look)
+		cancel()
+	}
 	if err != nil {
 		return 0, 0, unavailable("state of", stream, err)
 	}
