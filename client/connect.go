@@ -96,6 +96,9 @@ func (d *Device) connection(ctx context.Context, url string, last *string) endin
 	if err != nil {
 		return ending{err: err, final: CodeOf(err) == chat.KindUnauthenticated}
 	}
+	if token == *last {
+		return ending{err: &Refused{wire.CloseUnauthenticated, "the token was refused, and there is no other"}, final: true}
+	}
 	ws, cork, end := d.dial(ctx, url)
 	if ws == nil {
 		return end
@@ -118,7 +121,7 @@ func (d *Device) connection(ctx context.Context, url string, last *string) endin
 	if err != nil {
 		end := endingOf(err)
 		// A token may have run out on the way here: one other token is tried.
-		if end.final && *last != token && closeCode(err) == wire.CloseUnauthenticated {
+		if end.final && *last == "" && closeCode(err) == wire.CloseUnauthenticated {
 			*last, end.final = token, false
 		}
 		return end
@@ -136,7 +139,13 @@ func (d *Device) connection(ctx context.Context, url string, last *string) endin
 	defer close(w.quit)
 	r.heard = &w.heard
 	d.enter(CatchingUp, nil)
-	return r.loop()
+	end = r.loop()
+	// A socket ends with its token: another one goes on.
+	var refused *Refused
+	if end.final && errors.As(end.err, &refused) && refused.Code == wire.CloseUnauthenticated {
+		*last, end.final = token, false
+	}
+	return end
 }
 
 func (d *Device) dial(ctx context.Context, url string) (*websocket.Conn, *corked, ending) {

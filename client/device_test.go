@@ -268,6 +268,17 @@ func TestAnotherToken(t *testing.T) {
 	}
 	d.Close()
 
+	// A token ends while the socket lives: another one goes on, again and again.
+	ends := func(c *line) { c.welcome("c0", 0); c.close(wire.CloseUnauthenticated) }
+	opts = options(serve(t, ends, ends, ends, func(c *line) { c.welcome("c0", 0); c.write(&wire.Synced{Cursor: "c0"}); c.idle() }))
+	tokens = 0
+	opts.Token = func(context.Context) (string, error) { tokens++; return string(rune('a' + tokens)), nil }
+	d = Dial(t.Context(), opts)
+	if err := d.WaitLive(bounded(t)); err != nil || tokens != 4 {
+		t.Errorf("after %d tokens that ended: %v", tokens, err)
+	}
+	d.Close()
+
 	d = Dial(t.Context(), options(serve(t, refuse, refuse, refuse)))
 	<-d.Done()
 	var refused *Refused
