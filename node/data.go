@@ -112,7 +112,7 @@ func (made identity) unlike(as identity) string {
 	case made.Format != dataFormat:
 		return fmt.Sprintf("is of format %d, this natter reads format %d", made.Format, dataFormat)
 	case as.Cluster && !made.Cluster:
-		return "was made by a single node, and a cluster would delete its streams: `natter cluster grow` makes a cluster of it and keeps everything"
+		return "was made by a single node, and a cluster would delete its streams: start it without cluster, or give the member an empty data directory; a store can't be made a member yet"
 	case made.Cluster && !as.Cluster:
 		return fmt.Sprintf("belongs to the cluster %q, and a node alone would lose its streams: start it with the cluster's settings (cluster, cluster_listen, cluster_certs)", made.ClusterName)
 	case made.ClusterID != as.ClusterID:
