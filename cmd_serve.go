@@ -74,8 +74,11 @@ func serve(ctx context.Context, c *config.Config, out io.Writer) error {
 
 	n, err := node.Start(starting, c, log)
 	if err != nil {
-		if errors.Is(err, context.Canceled) {
+		switch {
+		case errors.Is(err, context.Canceled):
 			return nil
+		case errors.Is(err, node.ErrAgain):
+			return startAnew(told)
 		}
 		return err
 	}
@@ -98,13 +101,18 @@ func serve(ctx context.Context, c *config.Config, out io.Writer) error {
 	if stopped := n.Stop(within); !errors.Is(err, node.ErrAgain) {
 		return errors.Join(err, stopped)
 	}
+	return startAnew(told)
+}
+
+// startAnew makes this very process the next one: connections, locks and whatever
+// hangs on a disk that failed end with its memory. It returns if that fails, or
+// the node was told to stop meanwhile.
+func startAnew(told <-chan struct{}) error {
 	select {
 	case <-told:
 		return nil
 	default:
 	}
-	// This very process becomes the next one: connections, locks and whatever hangs
-	// on a disk that failed end with its memory.
 	path, err := os.Executable()
 	if err == nil {
 		err = syscall.Exec(path, os.Args, os.Environ())

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"os"
 	"time"
@@ -22,7 +23,7 @@ const (
 	diskTry     = 1 << 20  // bytes written to see whether it takes writes
 )
 
-// ErrAgain ends Wait when the node must stop and start anew: its disk failed, and
+// ErrAgain ends Wait, or Start, when the node must stop and start anew: its disk failed, and
 // works again.
 var ErrAgain = errors.New("the disk takes writes again")
 
@@ -55,6 +56,28 @@ func (n *Node) watchDisk() {
 			return
 		}
 	}
+}
+
+// whileDiskWorks is ctx for the start, which ends with ErrAgain as its cause when a
+// write has failed and the disk takes writes again: what a start waits for would
+// never come. end must be called when the start is through.
+func (n *Node) whileDiskWorks(ctx context.Context) (_ context.Context, end func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	n.serving.Go(func() {
+		tick := time.NewTicker(diskLook)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+			if free, err := freeBytes(n.data.path); n.nats.log.broken.Load() && err == nil && free >= diskReserve && n.data.try() == nil {
+				cancel(ErrAgain)
+			}
+		}
+	})
+	return ctx, func() { cancel(nil) }
 }
 
 // try writes to the disk as NATS would.

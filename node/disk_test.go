@@ -51,3 +51,25 @@ func TestAFailedWriteHoldsTheNode(t *testing.T) {
 		t.Error("the try is left behind")
 	}
 }
+
+// TestAStartOverAFailedWriteIsGivenUp: a stream that NATS gave up while the node was
+// starting is never waited for; the start begins again when the disk takes writes.
+func TestAStartOverAFailedWriteIsGivenUp(t *testing.T) {
+	n := &Node{data: &directory{path: t.TempDir()}, nats: &natsServer{log: &natsLog{}}}
+	ctx, end := n.whileDiskWorks(t.Context())
+	n.nats.log.broken.Store(true)
+	<-ctx.Done()
+	if !errors.Is(context.Cause(ctx), ErrAgain) {
+		t.Errorf("the start ended with %v", context.Cause(ctx))
+	}
+	end()
+	n.serving.Wait()
+
+	n.nats.log.broken.Store(false)
+	ctx, end = n.whileDiskWorks(t.Context())
+	end()
+	n.serving.Wait()
+	if errors.Is(context.Cause(ctx), ErrAgain) {
+		t.Error("a start that went well ended")
+	}
+}

@@ -79,8 +79,8 @@ const ownFiles = 256
 
 // Start starts a node and returns when it is ready, which in a cluster is when
 // enough of the others are there, however long that takes. ctx bounds the start
-// only. Whoever starts it must Stop it. Besides *DataError, ErrAddressInUse and
-// *config.Error, errors are of the machine.
+// only. Whoever starts it must Stop it. Besides *DataError, ErrAddressInUse,
+// ErrAgain and *config.Error, errors are of the machine.
 func Start(ctx context.Context, c *config.Config, log *slog.Logger) (_ *Node, err error) {
 	n := &Node{config: c, log: log, registry: newRegistry(c.Name), ended: make(chan struct{}), failed: make(chan struct{}), quit: make(chan struct{})}
 	n.stage = &stage{log: log, level: slog.LevelDebug}
@@ -132,6 +132,13 @@ func (n *Node) begin(ctx context.Context) (err error) {
 		return err
 	}
 	n.nats.watch(n.registry)
+	ctx, end := n.whileDiskWorks(ctx)
+	defer func() {
+		if err != nil && errors.Is(context.Cause(ctx), ErrAgain) {
+			err = ErrAgain
+		}
+		end()
+	}()
 	if n.member != nil {
 		n.member.expiry(n.registry)
 		n.serving.Go(func() { n.member.watchExpiry(n.quit, n.log) })
