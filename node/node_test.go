@@ -344,3 +344,29 @@ func TestDiscoveryOfOne(t *testing.T) {
 		t.Errorf("%d %s", code, body)
 	}
 }
+
+// TestASilentConnectionKeepsNoStop: who has connected and said nothing is no reason
+// to wait.
+func TestASilentConnectionKeepsNoStop(t *testing.T) {
+	n, err := Start(t.Context(), settings(t, t.TempDir()), quiet(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := n.listener.Addr().String()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	// The next one is answered, so the silent one has been accepted.
+	res, err := http.Get("http://" + address + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := n.Stop(ctx); err != nil {
+		t.Errorf("the stop was not in order: %v", err)
+	}
+}

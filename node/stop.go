@@ -31,7 +31,10 @@ func (n *Node) stop(ctx context.Context) error {
 	var cut, failed error
 	if n.edge != nil {
 		leaving, cancel := partOf(ctx)
+		through := make(chan struct{})
+		n.serving.Go(func() { n.listener.hush(through) })
 		cut = n.edge.Shutdown(leaving) // clients that were cut off cost no data
+		close(through)
 		cancel()
 	}
 	if n.listener != nil {
