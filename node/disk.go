@@ -45,10 +45,10 @@ func (n *Node) watchDisk() {
 		if hold := broken || !room; hold != held {
 			if held = hold; held {
 				n.log.Error("the disk is full or failed: no commands are taken", "free_bytes", free, "err", err)
-				n.store.Hold(errDisk)
+				n.hold(func(h *holds) { h.disk = errDisk })
 			} else {
 				n.log.Info("the disk has room again", "free_bytes", free)
-				n.store.Hold(nil)
+				n.hold(func(h *holds) { h.disk = nil })
 			}
 		}
 		if broken && room && n.data.try() == nil {
