@@ -33,6 +33,8 @@ var errDisk = chat.Unavailable("the disk is full or takes no writes; nothing is 
 func (n *Node) watchDisk() {
 	tick := time.NewTicker(diskLook)
 	defer tick.Stop()
+	yielding := func() {} // ends yield
+	defer func() { yielding() }()
 	for held := false; ; {
 		select {
 		case <-tick.C:
@@ -43,9 +45,11 @@ func (n *Node) watchDisk() {
 		room := err == nil && free >= diskReserve
 		broken := n.nats.log.broken.Load()
 		if hold := broken || !room; hold != held {
+			yielding()
 			if held = hold; held {
 				n.log.Error("the disk is full or failed: no commands are taken", "free_bytes", free, "err", err)
 				n.hold(func(h *holds) { h.disk = errDisk })
+				yielding = n.startYield()
 			} else {
 				n.log.Info("the disk has room again", "free_bytes", free)
 				n.hold(func(h *holds) { h.disk = nil })
@@ -56,6 +60,15 @@ func (n *Node) watchDisk() {
 			return
 		}
 	}
+}
+
+// startYield has a member hand over what it leads until end is called.
+func (n *Node) startYield() (end func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	if n.member != nil {
+		n.serving.Go(func() { n.yield(ctx) })
+	}
+	return cancel
 }
 
 // whileDiskWorks is ctx for the start, which ends with ErrAgain as its cause when a
