@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,7 +15,8 @@ type holds struct {
 	disk, cut *chat.Problem
 }
 
-// hold has change set a reason, and the store held for what is left of them.
+// hold has change set a reason, the store held for what is left of them, and the clients
+// sent elsewhere while this node can't do for them what another one can.
 func (n *Node) hold(change func(*holds)) {
 	h := &n.holds
 	h.mu.Lock()
@@ -25,6 +27,18 @@ func (n *Node) hold(change func(*holds)) {
 		why = h.cut
 	}
 	n.store.Hold(why)
+	if h.cut != nil || h.disk != nil && n.elsewhere() {
+		n.edge.Suspend(why)
+	} else {
+		n.edge.Resume()
+	}
+}
+
+// elsewhere tells whether another node takes clients.
+func (n *Node) elsewhere() bool {
+	return n.member != nil && slices.ContainsFunc(n.peers.all(), func(p peer) bool {
+		return p.lives && p.Ready && !p.Draining && p.Name != n.config.Name
+	})
 }
 
 // cutLook is how often is looked whether the node is cut off.
@@ -47,11 +61,9 @@ func (n *Node) watchCut() {
 			n.log.Error("the node is cut off from the majority: its clients are sent to the others, and nothing is taken")
 			n.hold(func(h *holds) { h.cut = errCut })
 			n.store.GiveUp(errCut)
-			n.edge.Suspend(errCut)
 		case !lost && n.cut.Load() && n.lease.held(): // the store has a leader again
 			n.cut.Store(false)
 			n.hold(func(h *holds) { h.cut = nil })
-			n.edge.Resume()
 			n.log.Info("the node is among the others again")
 		}
 	}

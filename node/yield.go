@@ -23,6 +23,7 @@ func (n *Node) yield(ctx context.Context) {
 	tick := time.NewTicker(yieldEach)
 	defer tick.Stop()
 	for {
+		n.hold(func(*holds) {}) // whether others take clients may have changed
 		if len(n.others()) > 0 {
 			within, cancel := context.WithTimeout(ctx, yieldWithin)
 			err := errors.Join(n.store.Yield(within), n.nats.yield(within))

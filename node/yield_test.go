@@ -37,6 +37,11 @@ func TestAMemberThatYields(t *testing.T) {
 		}
 	}
 	eventually(t, "it hands on what was handed to it", nothing)
+	client := browser(t, nil)
+	full.hold(func(h *holds) { h.disk = errDisk })
+	answers(t, client, full.URL()+"/v1/rooms", 503, "the disk is full") // another node takes the clients
+	full.hold(func(h *holds) { h.disk = nil })
+	answers(t, client, full.URL()+"/v1/rooms", 401, "unauthenticated")
 	end()
 	eventually(t, "it leads again", func() bool {
 		for _, n := range nodes {
