@@ -26,8 +26,12 @@ func (n *Node) hold(change func(*holds)) {
 	if why == nil {
 		why = h.cut
 	}
+	elsewhere := h.disk != nil && n.elsewhere()
+	if elsewhere {
+		why = errDiskHere
+	}
 	n.store.Hold(why)
-	if h.cut != nil || h.disk != nil && n.elsewhere() {
+	if h.cut != nil || elsewhere {
 		n.edge.Suspend(why)
 	} else {
 		n.edge.Resume()

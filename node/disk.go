@@ -29,6 +29,9 @@ var ErrAgain = errors.New("the disk takes writes again")
 
 var errDisk = chat.Unavailable("the disk is full or takes no writes; nothing is kept until it does", 5*time.Second)
 
+// errDiskHere is errDisk while another node can do what this one can't.
+var errDiskHere = chat.Unavailable("the disk is full or takes no writes on this node; another one may answer", time.Second)
+
 // watchDisk holds the store while the disk has no room. It ends with the node.
 func (n *Node) watchDisk() {
 	tick := time.NewTicker(diskLook)
