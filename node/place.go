@@ -43,7 +43,7 @@ func (n *Node) takePlace(ctx context.Context, to prometheus.Registerer) (err err
 		}
 		return float64(live)
 	})
-	lease := &nodeLease{leases: n.store.Leases(), name: n.config.Name, describe: n.describe, log: log, taken: n.fail, runs: n.ran}
+	lease := &nodeLease{leases: n.store.Leases(), name: n.config.Name, describe: n.leased, log: log, taken: n.fail, runs: n.ran}
 	gauge(to, "natter_lease_held", "1 while the others count on this node.", func() float64 {
 		if lease.held() {
 			return 1
