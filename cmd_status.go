@@ -117,8 +117,8 @@ func printStatus(out io.Writer, s *node.Status, format string) error {
 	line("NODE", "STATE", "REGION", "URL", "VERSION", "LOAD", "DISK FREE")
 	for _, n := range s.Nodes {
 		free := ""
-		if n.FreeBytes > 0 {
-			free = fmt.Sprintf("%.1f GiB", float64(n.FreeBytes)/(1<<30))
+		if n.FreeBytes != nil {
+			free = fmt.Sprintf("%.1f GiB", float64(*n.FreeBytes)/(1<<30))
 		}
 		line(n.Name, n.State, n.Region, n.URL, n.Version, fmt.Sprintf("%.1f %% of %d", n.Load*100, n.Capacity), free)
 	}

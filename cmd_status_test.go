@@ -38,7 +38,7 @@ func TestStatusOfOneNode(t *testing.T) {
 	if err != nil || s.Members != 1 || len(s.Nodes) != 1 || len(s.Partitions) != 2 || len(s.Problems) != 0 {
 		t.Fatalf("%+v, %v", s, err)
 	}
-	if one := s.Nodes[0]; one.State != "ready" || one.Region != "seoul" || one.URL != n.URL() || one.Version != node.Version || one.Capacity == 0 || one.FreeBytes == 0 {
+	if one := s.Nodes[0]; one.State != "ready" || one.Region != "seoul" || one.URL != n.URL() || one.Version != node.Version || one.Capacity == 0 || one.FreeBytes == nil || *one.FreeBytes == 0 {
 		t.Errorf("%+v", one)
 	}
 	for i, p := range s.Partitions {
@@ -76,7 +76,7 @@ func TestStatusOfACluster(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	for i, name := range []string{"a", "b", "c"} {
-		if one := s.Nodes[i]; one.Name != name || one.State != "ready" || one.URL != c.Node(name).URL() || one.FreeBytes == 0 {
+		if one := s.Nodes[i]; one.Name != name || one.State != "ready" || one.URL != c.Node(name).URL() || one.FreeBytes == nil || *one.FreeBytes == 0 {
 			t.Errorf("%+v", one)
 		}
 	}
@@ -86,7 +86,7 @@ func TestStatusOfACluster(t *testing.T) {
 		}
 	}
 	c.Node("c").Kill()
-	s = eventually("one is gone", func(s *node.Status, _ error) bool {
+	eventually("one is gone", func(s *node.Status, _ error) bool {
 		return len(s.Nodes) == 3 && s.Nodes[2].State == "gone" && s.NotConnected == 1 && strings.Contains(strings.Join(s.Missing, " "), c.Routes[2])
 	})
 	if out, err := run(t, "cluster", "status", "--admin", strings.TrimPrefix(c.Node("b").AdminURL(), "http://")); exitCode(err) != exitRuntime ||
@@ -97,6 +97,25 @@ func TestStatusOfACluster(t *testing.T) {
 	eventually("no majority", func(s *node.Status, err error) bool {
 		return s.NotConnected == 2 && err != nil && strings.Contains(err.Error(), "no leader answers for")
 	})
+}
+
+// A member that waits for the others says so, and knows itself only.
+func TestStatusOfAStart(t *testing.T) {
+	c := harness.NewCluster(t, 3)
+	a := c.Node("a")
+	a.Start()
+	for deadline := time.Now().Add(time.Minute); ; {
+		out, err := run(t, "cluster", "status", "--admin", strings.TrimPrefix(a.AdminURL(), "http://"))
+		if err != nil && strings.Contains(err.Error(), "a: the node is starting: waiting for peers") {
+			if exitCode(err) != exitRuntime || !strings.Contains(out, "not ready") || strings.Contains(out, "PARTITION") {
+				t.Errorf("%v\n%s", err, out)
+			}
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
 }
 
 func TestStatusRefused(t *testing.T) {

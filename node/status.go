@@ -39,7 +39,7 @@ type NodeStatus struct {
 	State     string  `json:"state"`                // ready, draining, "not ready", or gone: its lease has run out
 	Load      float64 `json:"load"`                 // share of Capacity that is taken
 	Capacity  int     `json:"capacity"`             // connections
-	FreeBytes int64   `json:"free_bytes,omitempty"` // on the disk of its data; 0: not known
+	FreeBytes *int64  `json:"free_bytes,omitempty"` // on the disk of its data; nil: not known
 }
 
 // The states of a node.
@@ -172,7 +172,7 @@ func (n *Node) serveStatus(w http.ResponseWriter, r *http.Request) {
 func (n *Node) leased() leaseRecord {
 	l := n.describe()
 	if free, err := freeBytes(n.data.path); err == nil {
-		l.Free = free
+		l.Free = &free
 	}
 	return l
 }
