@@ -76,19 +76,12 @@ func watchMajority(nc *nats.Conn, node string, needs int, log *slog.Logger) (*ma
 
 func (m *majority) run(ctx context.Context) {
 	defer close(m.done)
-	tick := time.NewTicker(majorityEach)
-	defer tick.Stop()
-	for {
+	every(ctx, majorityEach, func() {
 		m.mu.Lock()
 		m.turn++
 		m.mu.Unlock()
 		m.ask()
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+	})
 }
 
 // ask asks everybody and returns the question's number.

@@ -20,24 +20,17 @@ const (
 
 // yield hands over what this node leads, again and again, until ctx ends.
 func (n *Node) yield(ctx context.Context) {
-	tick := time.NewTicker(yieldEach)
-	defer tick.Stop()
-	for {
+	every(ctx, yieldEach, func() {
 		n.hold(func(*holds) {}) // whether others take clients may have changed
-		if len(n.others()) > 0 {
-			within, cancel := context.WithTimeout(ctx, yieldWithin)
-			err := errors.Join(n.store.Yield(within), n.nats.yield(within))
-			cancel()
-			if err != nil && ctx.Err() == nil {
-				n.log.Debug("not everything is handed over", "err", err)
-			}
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
+		if len(n.others()) == 0 {
 			return
 		}
-	}
+		within, cancel := context.WithTimeout(ctx, yieldWithin)
+		defer cancel()
+		if err := errors.Join(n.store.Yield(within), n.nats.yield(within)); err != nil && ctx.Err() == nil {
+			n.log.Debug("not everything is handed over", "err", err)
+		}
+	})
 }
 
 // yield hands over the lead of JetStream's own Raft group, if this node has it.
