@@ -45,16 +45,23 @@ func (s *Store) createStreams(ctx context.Context) error {
 	return failed
 }
 
+// noLimit is a limit of messages a subject that nobody reaches. With any such limit
+// nats-server keeps a stream in blocks of 4 MiB in place of 8 (stream.go,
+// autoTuneFileStorageBlockSize): a block is read whole when one entry of it is, and
+// the one that is written stays in memory.
+const noLimit = 1 << 50
+
 func (s *Store) partitionStreams(p int) []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{
-		{Name: numbered(streamLog, p), Subjects: []string{subjectLog(p)}, MaxAge: logRetention, AllowDirect: true,
+		{Name: numbered(streamLog, p), Subjects: []string{subjectLog(p)}, MaxAge: logRetention, AllowDirect: true, MaxMsgsPerSubject: noLimit,
 			// A batch is tried again under its id for persistFor.
 			Duplicates: duplicateWindow},
 		// HISTORY has no MaxAge: one node's wrong clock would delete it.
 		s.projection(jetstream.StreamConfig{Name: numbered(streamHistory, p),
-			Subjects: []string{fmt.Sprintf("msg.%d.*", p), fmt.Sprintf("page.%d.*.*", p), fmt.Sprintf("room.%d.*", p)}}),
+			Subjects: []string{fmt.Sprintf("msg.%d.*", p), fmt.Sprintf("page.%d.*.*", p), fmt.Sprintf("room.%d.*", p)},
+			MaxMsgsPerSubject: noLimit}),
 		s.projection(jetstream.StreamConfig{Name: numbered(streamSync, p), Subjects: []string{fmt.Sprintf("sync.%d.*", p)},
-			MaxAge: s.o.QueueRetention}),
+			MaxAge: s.o.QueueRetention, MaxMsgsPerSubject: noLimit}),
 		s.projection(jetstream.StreamConfig{Name: numbered(streamMarks, p),
 			Subjects: []string{fmt.Sprintf("mark.%d.*.*", p), fmt.Sprintf("draft.%d.*.*", p)},
 			// The newest counts. Those before it are there for a power failure, which

@@ -59,25 +59,27 @@ func (n *Node) giveBackMemory() {
 
 // How much the heap may grow between two collections, in percent of what lives.
 //
-// Streams keep a block of 8 MB of a stream in memory when anything in it is read,
-// and let the collector take it. With Go's 100 % such blocks pile up: paging at
-// random through an hour's history took a node from 300 to 540 MB and further with
-// each block written. So a node collects at 25 %, as long as that is cheap, and
-// goes back to 100 % where the processors are needed for other things.
+// Streams keep a block of 4 MiB of a stream in memory when anything in it is read,
+// and let the collector take it and, two collections later, its buffer. With Go's
+// 100 % such blocks pile up: paging at random through an hour's history took a node
+// from 300 to 540 MB and further with each block written. So a node collects as
+// early as is cheap, and later where the processors are needed for other things.
+var heapSteps = [...]int{10, 25, 50, 100}
+
 const (
-	tightHeap = 25
-	wideHeap  = 100
-	// dearSeconds of processors a second in collecting are too many at tightHeap,
-	// cheapSeconds at wideHeap mean that tightHeap would be cheap.
+	// dearSeconds of processors a second in collecting are too many, cheapSeconds
+	// are none. What it costs goes with one over the percentage.
 	dearSeconds  = 0.15
-	cheapSeconds = 0.03
+	cheapSeconds = 0.05
 	// cheapLooks in a row, so that a pause in a busy time changes nothing.
 	cheapLooks = 10
 )
 
-// headroom tells how much the heap may grow between two collections.
+// headroom tells how much the heap may grow between two collections. Its zero value
+// has seen nothing yet.
 type headroom struct {
-	percent   int
+	step      int // of heapSteps
+	begun     bool
 	collected float64
 	cheap     int // looks in a row
 }
@@ -87,20 +89,24 @@ type headroom struct {
 func (r *headroom) next(collected float64) (percent int, changed bool) {
 	cost := collected - r.collected
 	r.collected = collected
-	r.cheap++
-	if cost >= cheapSeconds {
+	if !r.begun { // what the start took is no reason
+		r.begun, r.step = true, 1
+		return heapSteps[r.step], true
+	}
+	at := func(step int) float64 { return cost * float64(heapSteps[r.step]) / float64(heapSteps[step]) }
+	before := r.step
+	for r.step < len(heapSteps)-1 && at(r.step) > dearSeconds {
+		cost, r.step = at(r.step+1), r.step+1
+	}
+	if r.step > 0 && at(r.step-1) <= cheapSeconds {
+		r.cheap++
+	} else {
 		r.cheap = 0
 	}
-	before := r.percent
-	switch {
-	case r.percent == 0:
-		r.percent = tightHeap
-	case r.percent == tightHeap && cost > dearSeconds:
-		r.percent = wideHeap
-	case r.percent == wideHeap && r.cheap >= cheapLooks:
-		r.percent = tightHeap
+	if r.cheap == cheapLooks {
+		r.step, r.cheap = r.step-1, 0
 	}
-	return r.percent, r.percent != before
+	return heapSteps[r.step], r.step != before
 }
 
 // tide tells when a busy time is over.

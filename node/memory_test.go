@@ -33,15 +33,31 @@ func TestTheHeapIsTightWhileCollectingIsCheap(t *testing.T) {
 			t.Errorf("after a look of %v s: %d %%, changed %v", cost, got, changed)
 		}
 	}
-	look(0.5, tightHeap, true) // what the start took is no reason
-	look(0.05, tightHeap, false)
-	look(0.2, wideHeap, true)
-	for range cheapLooks - 1 {
-		look(0.02, wideHeap, false)
+	cheaply := func(cost float64, from, to int) {
+		t.Helper()
+		for range cheapLooks - 1 {
+			look(cost, from, false)
+		}
+		look(cost, to, true)
 	}
-	look(0.05, wideHeap, false) // busy again: it begins anew
+	look(0.5, 25, true) // what the start took is no reason
+	look(0.05, 25, false)
+	look(0.2, 50, true)
+	look(0.1, 50, false)
+	look(0.31, 100, true)
+	look(3, 100, false)
 	for range cheapLooks - 1 {
-		look(0.02, wideHeap, false)
+		look(0.02, 100, false)
 	}
-	look(0.02, tightHeap, true)
+	look(0.05, 100, false) // busy again: it begins anew
+	cheaply(0.02, 100, 50)
+	cheaply(0.02, 50, 25)
+	for range 3 * cheapLooks {
+		look(0.03, 25, false) // 0.075 at the next lower one
+	}
+	cheaply(0.02, 25, 10)
+	for range 3 * cheapLooks {
+		look(0.02, 10, false)
+	}
+	look(0.8, 100, true) // at once to where it is bearable, as far as there is
 }
