@@ -115,6 +115,7 @@ class Socket:
     def connect(self):
         while True:
             try:
+                signed_in(self.state)
                 self.ws = websocket.create_connection(
                     "ws" + self.state["url"][len("http"):] + "/v1/ws", subprotocols=["natter.v1"], timeout=10)
                 hello = {"op": "hello", "ref": "hello", "token": self.state["session"]["access_token"], "client": "natter.py"}
@@ -128,12 +129,16 @@ class Socket:
                 if not self.state["cursor"]:
                     self.state.save(cursor=welcome["cursor"])
                 return
-            except (OSError, websocket.WebSocketException):
+            except (OSError, websocket.WebSocketException):  # the node isn't there now
                 self.wait()
+            except Refused as e:
+                if e.problem.get("code") not in ("unavailable", "too_many"):
+                    raise
+                self.wait(e.problem.get("retry_after_ms", 0) / 1000)
 
-    def wait(self):
-        """0.5 s, doubling to 30 s, and a random part of that."""
-        time.sleep(random.uniform(0, min(30.0, 0.5 * 2**self.tries)))
+    def wait(self, least=0.0):
+        """least, and beyond it a random part of 0.5 s, doubling to 30 s."""
+        time.sleep(least + random.uniform(0, min(30.0, 0.5 * 2**self.tries)))
         self.tries = min(self.tries + 1, 10)
 
     def send(self, frame):
@@ -162,16 +167,6 @@ def run(state, on_message, done, seconds=None):
     until done() or for so many seconds."""
     until = time.monotonic() + seconds if seconds is not None else float("inf")
     socket = Socket(state)
-    while True:
-        try:
-            signed_in(state)
-            break
-        except OSError:  # the node isn't there now
-            socket.wait()
-        except Refused as e:
-            if e.problem.get("code") not in ("unavailable", "too_many"):
-                raise
-            socket.wait()
     while True:
         socket.connect()
         for m in state["outbox"]:
