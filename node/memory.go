@@ -30,12 +30,14 @@ func (n *Node) giveBackMemory() {
 		{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"},
 		// Not what it does on processors that have nothing else to do.
 		{Name: "/cpu/classes/gc/mark/dedicated:cpu-seconds"}, {Name: "/cpu/classes/gc/mark/assist:cpu-seconds"},
+		{Name: "/cpu/classes/total:cpu-seconds"}, {Name: "/cpu/classes/idle:cpu-seconds"},
 	}
 	tick := time.NewTicker(memoryLook)
 	defer tick.Stop()
 	var (
 		t tide
 		r headroom
+		c collecting
 	)
 	_, own := os.LookupEnv("GOGC")
 	for {
@@ -51,7 +53,8 @@ func (n *Node) giveBackMemory() {
 		if own {
 			continue // who runs it has chosen
 		}
-		if percent, changed := r.next(sample[2].Value.Float64() + sample[3].Value.Float64()); changed {
+		c.look(sample[2].Value.Float64()+sample[3].Value.Float64(), sample[4].Value.Float64()-sample[5].Value.Float64(), processorSeconds())
+		if percent, changed := r.next(c.seconds); changed {
 			debug.SetGCPercent(percent)
 		}
 	}
@@ -74,6 +77,25 @@ const (
 	// cheapLooks in a row, so that a pause in a busy time changes nothing.
 	cheapLooks = 10
 )
+
+// collecting adds up what collecting took of processors. The runtime tells the time
+// it was at it, by the clock: where other processes want the same processors, most of
+// that is waiting. So it counts the part of the time that this process, as long as it
+// wasn't idle, had processors.
+type collecting struct {
+	seconds             float64
+	marked, busy, given float64 // at the last look that the runtime had news for
+}
+
+// look takes what the runtime told ever, of marking and of not being idle, and what the
+// system gave. The runtime's news come with each collection.
+func (c *collecting) look(marked, busy, given float64) {
+	if busy <= c.busy {
+		return
+	}
+	c.seconds += (marked - c.marked) * min(1, (given-c.given)/(busy-c.busy))
+	c.marked, c.busy, c.given = marked, busy, given
+}
 
 // headroom tells how much the heap may grow between two collections. Its zero value
 // has seen nothing yet.

@@ -61,3 +61,19 @@ func TestTheHeapIsTightWhileCollectingIsCheap(t *testing.T) {
 	}
 	look(0.8, 100, true) // at once to where it is bearable, as far as there is
 }
+
+func TestCollectingCountsWhatTheSystemGave(t *testing.T) {
+	var c collecting
+	for _, look := range []struct{ marked, busy, given, want float64 }{
+		{1, 10, 10, 1},
+		{1, 10, 11, 1},    // no news
+		{2, 12, 12, 2},    // the processors were its own
+		{3, 16, 13, 2.25}, // others had three quarters of them
+		{4, 17, 20, 3.25}, // never more than it was at it
+		{4, 17, 20, 3.25},
+	} {
+		if c.look(look.marked, look.busy, look.given); c.seconds != look.want {
+			t.Errorf("after %v: %v", look, c.seconds)
+		}
+	}
+}

@@ -38,6 +38,15 @@ func freeBytes(path string) (int64, error) {
 	return int64(stat.Bavail) * int64(stat.Bsize), nil
 }
 
+// processorSeconds is what this process has had of processors.
+func processorSeconds() float64 {
+	var use syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &use); err != nil {
+		return 0
+	}
+	return time.Duration(use.Utime.Nano() + use.Stime.Nano()).Seconds()
+}
+
 // maxOpenFiles is the limit of open files; Go has raised it as far as it may.
 func maxOpenFiles() (uint64, error) {
 	var limit syscall.Rlimit
