@@ -17,15 +17,15 @@ import (
 	"natter/internal/bench"
 )
 
-// benchCommand is `natter bench`: a bounded load on one node, and what came of
-// it. It fails when a message was lost, doubled or out of order, or anything
+// benchCommand is `natter bench`: a bounded load on one node or a cluster of three,
+// and what came of it. It fails when a message was lost, doubled or out of order, or anything
 // was refused.
 func benchCommand() *cobra.Command {
 	var c bench.Config
 	var output, page string
 	cmd := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure a node: rates, delays, cost, and that nothing is lost",
+		Short: "Measure a node or a cluster: rates, delays, cost, and that nothing is lost",
 		Long: `Measure a node: messages acknowledged and delivered a second, how long they
 take, what they cost the server, and that every one arrives once and in order.
 
@@ -37,9 +37,12 @@ take, what they cost the server, and that every one arrives once and in order.
   mixed         pairs, groups, reading, typing, coming and going; slow readers
 
 Without --url it starts a node of its own in a temporary directory, without rate
-limits, and removes it afterwards. In the same run it measures what JetStream
+limits, and removes it afterwards; with --nodes 3, a cluster of three processes, of
+which it also tells the time from start to ready, the cost at rest and each node's
+share. In the same run it measures what JetStream
 alone does on this machine: quote the ratio, not the rate.`,
 		Example: `  natter bench --workload pairs --users 100 --window 16 --html report.html
+  natter bench --nodes 3 --workload pairs --users 60 --window 16
   natter bench --workload group --users 100 --group-size 100 --window 1 -o json
   natter bench --workload idle --users 500 --sockets 20 --steps 5000,10000
   natter bench --workload catch-up --missed 1000 --others 10000,100000
@@ -84,6 +87,7 @@ func benchFlags(f *pflag.FlagSet, c *bench.Config) {
 	f.StringVar(&c.URL, "url", "", "a running node, as http://127.0.0.1:8080 (default: start one)")
 	f.StringVar(&c.Admin, "admin-url", "", "the running node's admin listener, to read its cost from")
 	f.IntVar(&c.PID, "pid", 0, "the running node's process, to read its cost from")
+	f.IntVar(&c.Nodes, "nodes", 1, "how many nodes to start: 1, or 3 that are a cluster on this machine, with the people spread over them")
 	f.StringVar(&c.Workload, "workload", bench.Pairs, "pairs, group, idle, catch-up, storm, history or mixed")
 	f.IntVar(&c.Users, "users", 100, "people; catch-up: those who come back")
 	f.IntVar(&c.Sockets, "sockets", 1, "idle, storm: connections of each user")
@@ -93,7 +97,7 @@ func benchFlags(f *pflag.FlagSet, c *bench.Config) {
 	f.Float64Var(&c.Rate, "rate", 0, "messages a second of all users together, instead of a window (default 100 where there is no window; catch-up: 0 leaves out the crowd)")
 	f.DurationVar(&c.Duration, "duration", 10*time.Second, "how long to measure")
 	f.DurationVar(&c.Warmup, "warmup", 2*time.Second, "load before the measurement")
-	f.StringVar(&c.Durability, "durability", "safe", "of the node to start: safe or fast")
+	f.StringVar(&c.Durability, "durability", "safe", "of the nodes to start: safe or fast")
 	f.IntVar(&c.TextBytes, "text-bytes", 300, "length of a message's text")
 	f.IntVar(&c.Missed, "missed", 1000, "catch-up: messages each device missed")
 	f.IntSliceVar(&c.Others, "others", []int{10_000, 100_000}, "catch-up: messages of others in the store, one after the other")
@@ -104,8 +108,8 @@ func benchFlags(f *pflag.FlagSet, c *bench.Config) {
 	f.IntVar(&c.Reads, "reads", 500, "history: rooms to read")
 	f.IntVar(&c.Slow, "slow", 0, "mixed: devices that read a byte a second, in a second measurement")
 	f.DurationVar(&c.Raw, "raw", 3*time.Second, "pairs, group: how long to measure each row of the raw JetStream rate, 0 for not at all")
-	f.StringVar(&c.Profile, "profile", "", "write the node's CPU profile to this file")
-	f.StringSliceVar(&c.ServeArgs, "serve-arg", nil, "one more argument for the node to start, as --partitions=8; may be repeated")
+	f.StringVar(&c.Profile, "profile", "", "write the node's CPU profile to this file; with --nodes 3 one of each node, as cpu-a.pprof")
+	f.StringSliceVar(&c.ServeArgs, "serve-arg", nil, "one more argument for every node to start, as --partitions=8; may be repeated")
 }
 
 // asked is the command line that was given, for the report; files aside.
@@ -189,7 +193,7 @@ func benchReportCommand() *cobra.Command {
 
 // benchRawCommand is the child of a benchmark that measures JetStream alone.
 func benchRawCommand() *cobra.Command {
-	var payload int
+	var nodes, payload int
 	var duration time.Duration
 	cmd := &cobra.Command{
 		Use:    "raw",
@@ -199,13 +203,14 @@ func benchRawCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), 2*time.Minute+2*duration)
 			defer cancel()
-			raw, err := bench.MeasureRaw(ctx, payload, duration)
+			raw, err := bench.MeasureRaw(ctx, nodes, payload, duration)
 			if err != nil {
 				return err
 			}
 			return json.NewEncoder(cmd.OutOrStdout()).Encode(raw)
 		},
 	}
+	cmd.Flags().IntVar(&nodes, "nodes", 1, "servers: 1, or 3 that are a cluster")
 	cmd.Flags().IntVar(&payload, "text-bytes", 300, "bytes a message")
 	cmd.Flags().DurationVar(&duration, "duration", 3*time.Second, "how long to measure each row")
 	return cmd

@@ -162,7 +162,7 @@ func (w *world) comeBack(ctx context.Context, a *away, h *histogram) error {
 	var last chat.Seq
 	told, disorder := 0, 0
 	d := client.Dial(ctx, client.Options{
-		URLs: []string{w.target.url}, Token: a.person.account.Token, Cursor: a.cursor, Name: "natter bench",
+		URLs: []string{a.person.account.Base()}, Token: a.person.account.Token, Cursor: a.cursor, Name: "natter bench",
 		Event: func(e *client.Event) {
 			if e.Type != chat.EventMessage || string(e.Message.Room) != string(a.room) || took > 0 {
 				return

@@ -28,6 +28,7 @@ type Config struct {
 	Admin  string // the running node's admin address, as http://127.0.0.1:8081; for its cost
 	PID    int    // the running node's process, if it is on this machine; for its cost
 
+	Nodes      int           // how many to start: 1, or 3 of one cluster
 	Workload   string        // one of the above
 	Users      int           // people
 	Sockets    int           // connections of each; Idle and Storm
@@ -40,8 +41,8 @@ type Config struct {
 	Durability string        // safe or fast, for a node started here
 	TextBytes  int           // a message's text, at least 16
 	Raw        time.Duration // how long each row of the raw rate is measured; 0 is not at all
-	Profile    string        // a file for the node's CPU profile; empty for none
-	ServeArgs  []string      // more arguments for a node started here
+	Profile    string        // a file for the node's CPU profile, of three nodes one each (-a, -b, -c); empty for none
+	ServeArgs  []string      // more arguments for every node started here
 
 	Missed   int           // CatchUp: messages for each device while it was away
 	Others   []int         // CatchUp: how many messages of other people are stored; growing
@@ -92,7 +93,38 @@ func (c *Config) Validate() error {
 	case c.Durability != "safe" && c.Durability != "fast":
 		return fmt.Errorf("--durability: must be safe or fast, not %q", c.Durability)
 	}
+	if err := c.validateNodes(); err != nil {
+		return err
+	}
 	return c.validateSizes()
+}
+
+func validNodes(n int) error {
+	if n != 1 && n != clusterSize {
+		return fmt.Errorf("--nodes: must be 1 or %d, not %d", clusterSize, n)
+	}
+	return nil
+}
+
+func (c *Config) validateNodes() error {
+	if err := validNodes(c.Nodes); err != nil {
+		return err
+	}
+	switch {
+	case c.Nodes > 1 && (c.URL != "" || c.Admin != "" || c.PID != 0):
+		return fmt.Errorf("--nodes: %d are started here; leave out --url, --admin-url and --pid, which are of a node that runs", c.Nodes)
+	case c.Users < c.Nodes:
+		return fmt.Errorf("--users: must be at least the %d nodes, one on each, not %d", c.Nodes, c.Users)
+	}
+	return nil
+}
+
+// what is under load, in words.
+func (c *Config) what() string {
+	if c.Nodes > 1 {
+		return "the cluster"
+	}
+	return "the node"
 }
 
 func (c *Config) validateSizes() error {

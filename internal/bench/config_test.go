@@ -9,7 +9,7 @@ import (
 )
 
 func good() Config {
-	return Config{Workload: Pairs, Users: 2, GroupSize: 100, Window: 1, Duration: time.Second, Durability: "safe", TextBytes: 300}
+	return Config{Nodes: 1, Workload: Pairs, Users: 2, GroupSize: 100, Window: 1, Duration: time.Second, Durability: "safe", TextBytes: 300}
 }
 
 // TestValidate: what can't be done is refused by the flag's name before
@@ -42,6 +42,23 @@ func TestValidate(t *testing.T) {
 		spoil(&c)
 		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), flag) {
 			t.Errorf("%s: %v", flag, err)
+		}
+	}
+	three := good()
+	three.Nodes, three.Users = 3, 4
+	if three.Validate() != nil {
+		t.Error(three.Validate())
+	}
+	for want, spoil := range map[string]func(*Config){
+		"--nodes: must be 1 or 3, not 2": func(c *Config) { c.Nodes = 2 },
+		"leave out --url":                func(c *Config) { c.URL = "http://127.0.0.1:1" },
+		"leave out --url, --admin-url":   func(c *Config) { c.PID = 1 },
+		"--users: must be at least":      func(c *Config) { c.Users = 2 },
+	} {
+		c := three
+		spoil(&c)
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
 		}
 	}
 	neither := good()

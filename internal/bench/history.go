@@ -83,9 +83,9 @@ func (w *world) history(ctx context.Context, r *Result) error {
 func (w *world) readAll(ctx context.Context, r *Result, shelves []*shelf) error {
 	c, h := w.config, &HistoryResult{Rooms: w.config.Rooms, Messages: w.config.Messages, Reads: w.config.Reads}
 	r.History = h
-	if w.target.node != nil {
+	if w.target.ours() {
 		for _, crash := range []bool{true, false} { // the orderly one last: its caches are the cold ones
-			c.say("restarting the node")
+			c.say("restarting %s", c.what())
 			took, err := w.target.restart(ctx, crash)
 			if err != nil {
 				return err

@@ -54,6 +54,7 @@ func (w *world) idle(ctx context.Context, r *Result) error {
 			return err
 		}
 		took := to.at.Sub(from.at).Seconds()
+		w.target.used(from, to)
 		r.Seconds = took
 		r.ServerCores = (to.cost.cpu - from.cost.cpu).Seconds() / took
 		r.LoadCores = (to.own - from.own).Seconds() / took

@@ -1,9 +1,9 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,20 +12,29 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"natter/internal/harness/process"
 )
 
 // Raw is what JetStream alone does on this machine in the same minute: the
-// measure that makes a rate comparable between machines. One replica, file
-// storage, the publisher in the server's process, as natter has it.
+// measure that makes a rate comparable between machines. File storage, the
+// publisher in the server's process, as natter has it. Of one node the rows are of
+// one server, of a cluster of three servers and three replicas; the others are 0.
 type Raw struct {
 	PayloadBytes int     `json:"payload_bytes"`
 	Window       int     `json:"window"`
-	Async        RawRate `json:"async"`   // one stream, fsync every 2 minutes: not durable
-	Durable      RawRate `json:"durable"` // four streams, fsync before each acknowledgement
-	Fsync        Latency `json:"fsync"`   // a payload written and synced on a disk at rest
+	Async        RawRate `json:"async,omitzero"`   // one stream, fsync every 2 minutes: not durable
+	Durable      RawRate `json:"durable,omitzero"` // four streams, fsync before each acknowledgement
+	// Fsync on two of three before each acknowledgement: one stream, and four.
+	Replicated        RawRate `json:"replicated,omitzero"`
+	ReplicatedStreams RawRate `json:"replicated_streams,omitzero"`
+	Fsync             Latency `json:"fsync"` // a payload written and synced on a disk at rest
+}
+
+// durable is the best that these servers do durably.
+func (r *Raw) durable() float64 {
+	return max(r.Durable.PerSecond, r.Replicated.PerSecond, r.ReplicatedStreams.PerSecond)
 }
 
 // RawRate is one row of Raw.
@@ -35,98 +44,100 @@ type RawRate struct {
 }
 
 const (
-	rawWindow     = 4096
-	rawStreams    = 4
-	rawWarmup     = time.Second
-	rawStartLimit = 20 * time.Second
+	rawWindow  = 4096
+	rawStreams = 4
+	rawWarmup  = time.Second
 )
 
-// MeasureRaw measures all rows, each for about d, in this process.
-func MeasureRaw(ctx context.Context, payload int, d time.Duration) (*Raw, error) {
+// MeasureRaw measures all rows of so many nodes, 1 or 3, each for about d, in this
+// process.
+func MeasureRaw(ctx context.Context, nodes, payload int, d time.Duration) (*Raw, error) {
+	if err := validNodes(nodes); err != nil {
+		return nil, err
+	}
 	raw := &Raw{PayloadBytes: payload, Window: rawWindow}
+	type row struct {
+		to      *RawRate
+		streams int
+		durable bool
+	}
+	rows := []row{{&raw.Async, 1, false}, {&raw.Durable, rawStreams, true}}
+	if nodes > 1 {
+		rows = []row{{&raw.Replicated, 1, true}, {&raw.ReplicatedStreams, rawStreams, true}}
+	}
+	for _, r := range rows {
+		var err error
+		if *r.to, err = rawRate(ctx, nodes, payload, d, r.streams, r.durable); err != nil {
+			return nil, err
+		}
+	}
 	var err error
-	if raw.Async, err = rawRate(ctx, payload, d, 1, false); err != nil {
-		return nil, err
-	}
-	if raw.Durable, err = rawRate(ctx, payload, d, rawStreams, true); err != nil {
-		return nil, err
-	}
 	raw.Fsync, err = measureFsync(ctx, payload, d)
 	return raw, err
 }
 
 // rawChild runs MeasureRaw in another process of this program, `natter bench
-// raw`, so that it neither shares a heap with the load nor leaves one behind.
-func rawChild(ctx context.Context, binary string, payload int, d time.Duration, progress io.Writer) (*Raw, error) {
-	cmd := exec.CommandContext(ctx, binary, "bench", "raw", "--text-bytes", fmt.Sprint(payload), "--duration", d.String())
-	cmd.Stderr = progress
-	out, err := cmd.Output()
+// raw`, so that it neither shares a heap with the load nor leaves one behind. It
+// writes into a directory of this one, which is removed however it ends.
+func rawChild(ctx context.Context, binary string, nodes, payload int, d time.Duration, progress io.Writer) (*Raw, error) {
+	dir, remove, err := process.MakeData("natter-bench-raw-*")
 	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	cmd := exec.CommandContext(ctx, binary, "bench", "raw", "--nodes", fmt.Sprint(nodes), "--text-bytes", fmt.Sprint(payload), "--duration", d.String())
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	cmd.Stderr = progress
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	if err := process.Run(cmd); err != nil {
 		return nil, fmt.Errorf("raw JetStream rate: %w", err)
 	}
 	raw := new(Raw)
-	if err := json.Unmarshal(out, raw); err != nil {
+	if err := json.Unmarshal(out.Bytes(), raw); err != nil {
 		return nil, fmt.Errorf("raw JetStream rate: %w", err)
 	}
 	return raw, nil
 }
 
-func rawRate(ctx context.Context, payload int, d time.Duration, streams int, durable bool) (RawRate, error) {
+func rawRate(ctx context.Context, nodes, payload int, d time.Duration, streams int, durable bool) (_ RawRate, err error) {
 	dir, err := os.MkdirTemp("", "natter-raw-*")
 	if err != nil {
 		return RawRate{}, err
 	}
 	defer os.RemoveAll(dir)
-	ns, err := server.NewServer(&server.Options{
-		ServerName: "raw", DontListen: true, NoSigs: true, NoLog: true,
-		JetStream: true, StoreDir: dir, SyncAlways: durable,
-	})
+	servers, err := startRaw(ctx, dir, nodes, durable)
+	defer servers.stop()
 	if err != nil {
 		return RawRate{}, err
 	}
-	ns.Start()
-	defer ns.WaitForShutdown()
-	defer ns.Shutdown()
-	if !ns.ReadyForConnections(rawStartLimit) {
-		return RawRate{}, errors.New("the embedded nats-server did not become ready")
-	}
-	nc, err := nats.Connect("", nats.InProcessServer(ns))
-	if err != nil {
-		return RawRate{}, err
-	}
-	defer nc.Close()
-	return publishRaw(ctx, nc, payload, d, streams)
+	return servers.publish(ctx, payload, d, streams)
 }
 
-// publishRaw keeps rawWindow publications in flight over the streams and counts
+// publish keeps rawWindow publications in flight over the streams and counts
 // acknowledgements for d after a warm-up.
-func publishRaw(ctx context.Context, nc *nats.Conn, payload int, d time.Duration, streams int) (RawRate, error) {
+func (s *rawServers) publish(ctx context.Context, payload int, d time.Duration, streams int) (RawRate, error) {
 	var failed atomic.Pointer[error]
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(2*rawWindow), jetstream.WithPublishAsyncErrHandler(
-		func(_ jetstream.JetStream, _ *nats.Msg, err error) { failed.Store(&err) }))
-	if err != nil {
-		return RawRate{}, err
-	}
-	for i := range streams {
-		_, err := js.CreateStream(ctx, jetstream.StreamConfig{
-			Name: fmt.Sprintf("RAW%d", i), Subjects: []string{fmt.Sprintf("raw.%d", i)}, Storage: jetstream.FileStorage, Replicas: 1,
-		})
-		if err != nil {
+	fail := func(err error) { failed.CompareAndSwap(nil, &err) }
+	leaders := make([]jetstream.JetStream, streams)
+	for i := range leaders {
+		var err error
+		if leaders[i], err = s.create(ctx, i, fail); err != nil {
 			return RawRate{}, err
 		}
 	}
 	var acked atomic.Uint64
 	stop := make(chan struct{})
 	var work sync.WaitGroup
-	for i := range streams {
+	for i, js := range leaders {
 		window := make(chan jetstream.PubAckFuture, rawWindow/streams)
 		work.Go(func() { // one publisher a stream
 			defer close(window)
 			text := make([]byte, payload)
 			for {
-				future, err := js.PublishAsync(fmt.Sprintf("raw.%d", i), text)
+				future, err := js.PublishAsync(rawSubject(i), text)
 				if err != nil {
-					failed.Store(&err)
+					fail(err)
 					return
 				}
 				select {
@@ -142,7 +153,7 @@ func publishRaw(ctx context.Context, nc *nats.Conn, payload int, d time.Duration
 				case <-future.Ok():
 					acked.Add(1)
 				case err := <-future.Err():
-					failed.Store(&err)
+					fail(err)
 				}
 			}
 		})

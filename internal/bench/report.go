@@ -64,6 +64,7 @@ func (r *Result) plots() []template.HTML {
 	case Mixed:
 		all = r.mixedPlots()
 	}
+	all = append(all, r.clusterPlots()...)
 	return append(all, r.timelines()...)
 }
 
@@ -73,19 +74,28 @@ func perSecond(name string, n float64) bar { return bar{name, n, plot.Short(n) +
 
 func (r *Result) rates() template.HTML {
 	bars := []bar{perSecond("acknowledged", r.AckedPerSecond), perSecond("delivered", r.DeliveredPerSecond)}
-	if r.Raw != nil {
-		bars = append(bars, perSecond("raw JetStream, async", r.Raw.Async.PerSecond), perSecond("raw JetStream, durable", r.Raw.Durable.PerSecond))
+	switch raw := r.Raw; {
+	case raw == nil:
+	case r.Nodes > 1:
+		bars = append(bars, perSecond("raw JetStream, replicated", raw.Replicated.PerSecond), perSecond("the same, four streams", raw.ReplicatedStreams.PerSecond))
+	default:
+		bars = append(bars, perSecond("raw JetStream, async", raw.Async.PerSecond), perSecond("raw JetStream, durable", raw.Durable.PerSecond))
 	}
 	return barPlot("Messages a second", bars...)
 }
 
 func (r *Result) ratios() template.HTML {
-	if r.Raw == nil {
-		return ""
-	}
 	ratio := func(name string, v float64) bar { return bar{name, v, fmt.Sprintf("%.2f", v)} }
-	return barPlot("Of JetStream alone in the same run",
-		ratio("acknowledged, of async", r.OfRawAsync), ratio("acknowledged, of durable", r.OfRawDurable), ratio("delivered, of async", r.DeliveredOfRaw))
+	var bars []bar
+	switch {
+	case r.Raw == nil:
+		return ""
+	case r.Nodes > 1:
+		bars = []bar{ratio("acknowledged, of durable", r.OfRawDurable)}
+	default:
+		bars = []bar{ratio("acknowledged, of async", r.OfRawAsync), ratio("acknowledged, of durable", r.OfRawDurable), ratio("delivered, of async", r.DeliveredOfRaw)}
+	}
+	return barPlot("Of JetStream alone in the same run", bars...)
 }
 
 func (r *Result) cores() template.HTML {

@@ -14,6 +14,7 @@ func some(p50, most float64) Latency {
 func TestReport(t *testing.T) {
 	results := []*Result{
 		{Workload: Pairs, Title: "<script>alert(1)</script>", ToAck: some(1, 10), ToDelivery: some(2, 20), Raw: &Raw{}, OfRawAsync: 0.5, Timeline: []Sample{{Seconds: 1, Acked: 5}, {Seconds: 2, Acked: 7, RSSBytes: 1 << 20}}},
+		{Workload: Pairs, Nodes: 3, Raw: &Raw{Replicated: RawRate{PerSecond: 100}}, OfRawDurable: 0.5, Cluster: &ClusterResult{ReadySeconds: 2, Nodes: []NodeUse{{Name: "a", Cores: 0.5, IdleCores: 0.02}, {Name: "b"}}}},
 		{Workload: Idle, Idle: []IdleStep{{Connections: 10, BytesPerConnection: 4096, RSSBytes: 1 << 20}}},
 		{Workload: CatchUp, CatchUp: &CatchUpResult{Missed: 5, Steps: []CatchUpStep{{Others: 1, First: some(3, 4), Warm: some(1, 2)}}, AckAlone: some(1, 1), AckCrowd: some(1, 3)}},
 		{Workload: Storm, Storm: []StormRound{{Connections: 5, Synced: some(100, 200), AllSyncedSeconds: 0.2}}},
@@ -25,7 +26,8 @@ func TestReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	html := page.String()
-	for _, want := range []string{"prefers-color-scheme: dark", "&lt;script&gt;", "all synced after", "From hello to synced, 5 missed", "something went wrong", "oops", "<h2>idle</h2>"} {
+	for _, want := range []string{"prefers-color-scheme: dark", "&lt;script&gt;", "all synced after", "From hello to synced, 5 missed", "something went wrong", "oops", "<h2>idle</h2>",
+		"cluster at rest", "Start to ready, each node", "Core in use under load, each node", "raw JetStream, replicated"} {
 		if !strings.Contains(html, want) {
 			t.Errorf("no %q on the page", want)
 		}
@@ -35,7 +37,7 @@ func TestReport(t *testing.T) {
 			t.Errorf("%q on the page", never)
 		}
 	}
-	if n := strings.Count(html, "<svg"); n != strings.Count(html, "</svg>") || n < 12 {
+	if n := strings.Count(html, "<svg"); n != strings.Count(html, "</svg>") || n < 18 {
 		t.Errorf("%d plots", n)
 	}
 }

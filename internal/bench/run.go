@@ -17,6 +17,7 @@ type Result struct {
 	Workload    string  `json:"workload"`
 	Title       string  `json:"title,omitempty"` // what was asked for, in a line
 	When        string  `json:"when"`
+	Nodes       int     `json:"nodes"`
 	Users       int     `json:"users"`
 	Connections int     `json:"connections,omitempty"`
 	Rooms       int     `json:"rooms,omitempty"`
@@ -34,8 +35,8 @@ type Result struct {
 	ToAck              Latency `json:"send_to_ack"`
 	ToDelivery         Latency `json:"send_to_delivery"`
 
-	// What the node used; 0 if it isn't known. The load's own use stands beside
-	// it, because both share the machine.
+	// What the nodes used together; 0 if it isn't known. The load's own use stands
+	// beside it, because they share the machine.
 	ServerCPUMicros    float64 `json:"server_cpu_us_per_message"`
 	ServerCPUDelivery  float64 `json:"server_cpu_us_per_delivery"`
 	ServerCores        float64 `json:"server_cores_used"`
@@ -49,6 +50,7 @@ type Result struct {
 	History  *HistoryResult `json:"history,omitempty"`
 	Mixed    *MixedResult   `json:"mixed,omitempty"`
 	Timeline []Sample       `json:"timeline,omitempty"`
+	Cluster  *ClusterResult `json:"cluster,omitempty"` // with three nodes
 
 	Errors     int64         `json:"errors"`
 	FirstError string        `json:"first_error,omitempty"`
@@ -81,7 +83,7 @@ func Run(ctx context.Context, c *Config) (*Result, error) {
 		return nil, err
 	}
 	r := &Result{
-		Workload: c.Workload, Users: c.Users, Durability: c.Durability, Cores: runtime.NumCPU(),
+		Workload: c.Workload, Nodes: c.Nodes, Users: c.Users, Durability: c.Durability, Cores: runtime.NumCPU(),
 		When:   time.Now().UTC().Format(time.RFC3339),
 		System: fmt.Sprintf("%s/%s, %s", runtime.GOOS, runtime.GOARCH, runtime.Version()),
 	}
@@ -93,19 +95,26 @@ func Run(ctx context.Context, c *Config) (*Result, error) {
 	}
 	if c.raw() {
 		c.say("measuring what JetStream alone does here")
-		raw, err := rawChild(ctx, c.Binary, c.TextBytes, c.Raw, c.Progress)
+		raw, err := rawChild(ctx, c.Binary, c.Nodes, c.TextBytes, c.Raw, c.Progress)
 		if err != nil {
 			return nil, err
 		}
-		r.Raw = raw
-		r.OfRawAsync = r.AckedPerSecond / max(raw.Async.PerSecond, 1)
-		r.OfRawDurable = r.AckedPerSecond / max(raw.Durable.PerSecond, 1)
-		r.DeliveredOfRaw = r.DeliveredPerSecond / max(raw.Async.PerSecond, 1)
+		r.compare(raw)
 	}
 	return r, nil
 }
 
-// underLoad is the part of Run that needs the node.
+// compare sets the rates beside what JetStream alone does.
+func (r *Result) compare(raw *Raw) {
+	r.Raw = raw
+	r.OfRawDurable = r.AckedPerSecond / max(raw.durable(), 1)
+	if raw.Async.PerSecond > 0 {
+		r.OfRawAsync = r.AckedPerSecond / raw.Async.PerSecond
+		r.DeliveredOfRaw = r.DeliveredPerSecond / raw.Async.PerSecond
+	}
+}
+
+// underLoad is the part of Run that needs the nodes.
 func (c *Config) underLoad(ctx context.Context, r *Result) error {
 	t, err := c.open(ctx)
 	if err != nil {
@@ -114,7 +123,12 @@ func (c *Config) underLoad(ctx context.Context, r *Result) error {
 	defer t.close()
 	w := newWorld(c, t)
 	defer w.close()
-	err = workloads[c.Workload](w, ctx, r)
+	if err := t.atRest(ctx, c); err != nil {
+		return errors.Join(err, t.ended())
+	}
+	if err = workloads[c.Workload](w, ctx, r); err == nil {
+		err = w.tellCluster(ctx, r)
+	}
 	if ended := t.ended(); ended != nil {
 		return errors.Join(err, ended)
 	}
@@ -172,6 +186,7 @@ func (w *world) judge(r *Result, v *window, from, to counts) {
 	r.ServerCores = spent.Seconds() / took.Seconds()
 	r.LoadCores = (to.own - from.own).Seconds() / took.Seconds()
 	r.RSSBytes = to.cost.rss
+	w.target.used(from, to)
 	r.Check = &check.Report{}
 	for _, room := range w.rooms {
 		room.tally.Check(r.Check)

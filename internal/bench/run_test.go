@@ -32,7 +32,7 @@ const runLimit = 2 * time.Minute
 func small(t *testing.T, workload string) *Config {
 	t.Helper()
 	return &Config{
-		Binary: harness.Binary(t), Workload: workload, Users: 6, GroupSize: 6, Window: 4,
+		Binary: harness.Binary(t), Nodes: 1, Workload: workload, Users: 6, GroupSize: 6, Window: 4,
 		Duration: time.Second, Warmup: 200 * time.Millisecond, Durability: "safe", TextBytes: 300, Progress: t.Output(),
 	}
 }

@@ -46,7 +46,7 @@ func (w *world) slowReaders(ctx context.Context, n int) (*slowReaders, error) {
 	for i := range n {
 		s.work.Go(func() {
 			for ctx.Err() == nil {
-				if err := readSlowly(ctx, w.target.url, w.players[i].person.account, cursors[i]); err != nil && ctx.Err() == nil {
+				if err := readSlowly(ctx, w.players[i].person.account, cursors[i]); err != nil && ctx.Err() == nil {
 					s.closed.Add(1)
 				}
 				rest(ctx, slowBeat)
@@ -62,7 +62,7 @@ func (s *slowReaders) stop() {
 }
 
 // readSlowly is the life of one connection.
-func readSlowly(ctx context.Context, url string, account *client.Account, cursor string) error {
+func readSlowly(ctx context.Context, account *client.Account, cursor string) error {
 	token, err := account.Token(ctx)
 	if err != nil {
 		return err
@@ -77,7 +77,7 @@ func readSlowly(ctx context.Context, url string, account *client.Account, cursor
 			return conn, err
 		},
 	}
-	ws, _, err := dialer.DialContext(ctx, "ws"+strings.TrimPrefix(url, "http")+"/v1/ws", nil)
+	ws, _, err := dialer.DialContext(ctx, "ws"+strings.TrimPrefix(account.Base(), "http")+"/v1/ws", nil)
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,7 @@ func (r *Result) WriteTable(w io.Writer) error {
 	if write := parts[r.Workload]; write != nil {
 		write(t)
 	}
+	r.writeCluster(t)
 	if r.Check != nil {
 		t.row("wrong", "errors %d, lost %d, duplicated %d, out of order %d", r.Errors, r.Lost, r.Duplicated, r.OutOfOrder)
 	} else {
@@ -48,13 +49,25 @@ func (r *Result) WriteTable(w io.Writer) error {
 	if r.Check != nil && !r.Check.OK() {
 		t.row("checker", "%s", r.Check)
 	}
-	if raw := r.Raw; raw != nil {
-		t.row("raw JetStream", "async %.0f/s at %.1f µs CPU; durable, %d streams: %.0f/s", raw.Async.PerSecond, raw.Async.CPUMicros, rawStreams, raw.Durable.PerSecond)
-		t.row("of raw", "acknowledged %.2f of async, %.2f of durable; delivered %.2f of async", r.OfRawAsync, r.OfRawDurable, r.DeliveredOfRaw)
-		t.row("fsync at rest", "p50 %.2f ms, p99 %.2f ms; send to delivery p50 is %.2f ms above", raw.Fsync.P50, raw.Fsync.P99, r.ToDelivery.P50-raw.Fsync.P50)
-	}
+	r.writeRaw(t)
 	t.row("machine", "%d cores, %s, durability %s", r.Cores, r.System, r.Durability)
 	return t.Flush()
+}
+
+func (r *Result) writeRaw(t rows) {
+	raw := r.Raw
+	switch {
+	case raw == nil:
+		return
+	case r.Nodes > 1:
+		t.row("raw JetStream", "%d replicas, durable: one stream %.0f/s at %.1f µs CPU; %d streams %.0f/s at %.1f µs", r.Nodes,
+			raw.Replicated.PerSecond, raw.Replicated.CPUMicros, rawStreams, raw.ReplicatedStreams.PerSecond, raw.ReplicatedStreams.CPUMicros)
+		t.row("of raw", "acknowledged %.2f of the better", r.OfRawDurable)
+	default:
+		t.row("raw JetStream", "async %.0f/s at %.1f µs CPU; durable, %d streams: %.0f/s", raw.Async.PerSecond, raw.Async.CPUMicros, rawStreams, raw.Durable.PerSecond)
+		t.row("of raw", "acknowledged %.2f of async, %.2f of durable; delivered %.2f of async", r.OfRawAsync, r.OfRawDurable, r.DeliveredOfRaw)
+	}
+	t.row("fsync at rest", "p50 %.2f ms, p99 %.2f ms; send to delivery p50 is %.2f ms above", raw.Fsync.P50, raw.Fsync.P99, r.ToDelivery.P50-raw.Fsync.P50)
 }
 
 func (r *Result) how() string {

@@ -4,133 +4,178 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"os"
-	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"natter/internal/harness/process"
 )
 
-// target is the node under load.
+// target is what is under load: one node, or the three of a cluster.
 type target struct {
-	url, admin string
-	pid        int
-	node       *process.Node // nil if it was running before
-	opts       process.Options
-	remove     func()
+	nodes   []*node // at least one
+	cluster *ClusterResult
+	remove  func()
 }
 
 const (
 	readyLimit = 60 * time.Second
-	stopLimit  = 15 * time.Second
+	// stopLimit is beyond shutdown_grace: the last of a cluster to stop uses all of it.
+	stopLimit = 30 * time.Second
 )
 
-// open starts a node, or joins the one that Config names.
+// open starts a node or a cluster, or joins the node that Config names.
 func (c *Config) open(ctx context.Context) (*target, error) {
 	if c.URL != "" {
 		c.say("joining %s", c.URL)
-		return &target{url: strings.TrimRight(c.URL, "/"), admin: strings.TrimRight(c.Admin, "/"), pid: c.PID, remove: func() {}}, nil
-	}
-	ports, err := process.FreePorts(2)
-	if err != nil {
-		return nil, err
+		return &target{nodes: []*node{joined(c)}, remove: func() {}}, nil
 	}
 	dir, remove, err := process.MakeData("natter-bench-*")
 	if err != nil {
 		return nil, err
 	}
-	t := &target{remove: remove, opts: process.Options{
-		Binary: c.Binary, Data: dir, Listen: ports[0], Admin: ports[1],
-		Args: append([]string{"--rate-limits=off", "--durability=" + c.Durability, fmt.Sprintf("--max-sockets-per-user=%d", max(c.Sockets+1, 20))}, c.ServeArgs...),
-	}}
-	if _, err := t.start(ctx); err != nil {
+	t := &target{remove: remove}
+	if c.Nodes > 1 {
+		err = t.makeCluster(c, dir)
+	} else {
+		err = t.makeNode(c, dir)
+	}
+	var took time.Duration
+	if err == nil {
+		took, err = t.start(ctx)
+	}
+	if err != nil {
 		remove()
 		return nil, err
 	}
-	t.url, t.admin = t.node.URL(), t.node.AdminURL()
-	c.say("started a node (%s, process %d)", t.url, t.pid)
+	for _, n := range t.nodes {
+		c.say("started a node (%s, process %d)", n.url, n.pid)
+	}
+	if t.cluster != nil {
+		t.cluster.ReadySeconds = took.Seconds()
+		for i, n := range t.nodes {
+			t.cluster.Nodes[i].ReadySeconds = n.ready.Seconds()
+		}
+	}
 	return t, nil
 }
 
-// start starts the process and tells how long it took until it was ready.
-func (t *target) start(ctx context.Context) (time.Duration, error) {
-	began := time.Now()
-	node, err := process.Start(t.opts)
+func (t *target) makeNode(c *Config, dir string) error {
+	ports, err := process.FreePorts(2)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	t.node, t.pid = node, node.PID()
+	t.nodes = []*node{newNode(process.Options{Binary: c.Binary, Data: dir, Listen: ports[0], Admin: ports[1], Args: c.serveArgs()})}
+	return nil
+}
+
+// serveArgs are the settings of every node that is started here.
+func (c *Config) serveArgs() []string {
+	return append([]string{"--rate-limits=off", "--durability=" + c.Durability, fmt.Sprintf("--max-sockets-per-user=%d", max(c.Sockets+1, 20))}, c.ServeArgs...)
+}
+
+// url is where the i-th person is at home: they are spread over the nodes in
+// turn, so that those who share a room are on different ones.
+func (t *target) url(i int) string { return t.nodes[i%len(t.nodes)].url }
+
+// ours tells whether the processes were started here, and may be stopped.
+func (t *target) ours() bool { return t.nodes[0].process != nil }
+
+// start starts every process at once and tells how long it took until all were
+// ready. When one can't be, the others are ended, and its error is the answer.
+func (t *target) start(ctx context.Context) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()
-	if err := node.WaitReady(ctx); err != nil {
-		node.Kill()
-		return 0, err
+	began := time.Now()
+	var failed atomic.Pointer[error]
+	t.all(func(n *node) {
+		if err := n.start(ctx); err != nil {
+			failed.CompareAndSwap(nil, &err) // before the others fail of it
+			cancel()
+		}
+	})
+	if err := failed.Load(); err != nil {
+		t.all((*node).kill)
+		return 0, *err
 	}
 	return time.Since(began), nil
 }
 
-// restart stops the node, in order or as a crash would, and starts it again.
+// restart stops every node, in order or as a crash would, and starts all again.
 func (t *target) restart(ctx context.Context, crash bool) (time.Duration, error) {
 	if crash {
-		t.node.Kill()
-	} else if err := t.node.Stop(stopLimit); err != nil {
+		t.all((*node).kill)
+		return t.start(ctx)
+	}
+	if err := t.stop(); err != nil {
 		return 0, err
 	}
-	return t.start(ctx)
+	took, err := t.start(ctx)
+	if err == nil && t.cluster != nil {
+		t.cluster.ReadyAgainSeconds = took.Seconds()
+		for i, n := range t.nodes {
+			t.cluster.Nodes[i].ReadyAgainSeconds = n.ready.Seconds()
+		}
+	}
+	return took, err
 }
 
+// stop stops all nodes at once, in order.
+func (t *target) stop() error {
+	var mu sync.Mutex
+	var failed []error
+	t.all(func(n *node) {
+		if err := n.process.Stop(stopLimit); err != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			failed = append(failed, err)
+		}
+	})
+	return errors.Join(failed...)
+}
+
+// close ends what was started here, and removes its data. What it was for has been
+// measured, so of a cluster nobody waits until they have handed over.
 func (t *target) close() {
-	if t.node != nil {
-		_ = t.node.Stop(stopLimit) // what it was for has been measured
+	switch {
+	case t.cluster != nil:
+		t.all((*node).kill)
+	case t.ours():
+		_ = t.stop()
 	}
 	t.remove()
 }
 
-// ended tells why the node is gone, nil while it lives or isn't ours.
+// all does something with all nodes at once and waits for it.
+func (t *target) all(do func(*node)) {
+	var work sync.WaitGroup
+	for _, n := range t.nodes {
+		work.Go(func() { do(n) })
+	}
+	work.Wait()
+}
+
+// ended tells why a node is gone, nil while all live or aren't ours.
 func (t *target) ended() error {
-	if t.node == nil {
-		return nil
+	for _, n := range t.nodes {
+		if err := n.ended(); err != nil {
+			return err
+		}
 	}
-	select {
-	case <-t.node.Ended():
-		return fmt.Errorf("the node ended under the load\n%s", t.node.Tail())
-	default:
-		return nil
-	}
+	return nil
 }
 
-// profile writes the node's CPU profile of the next d to a file.
+// profile writes the CPU profile of the next d to a file; of a cluster, of each
+// node to a file of its own.
 func (t *target) profile(ctx context.Context, file string, d time.Duration) error {
-	if t.admin == "" {
-		return errors.New("--profile: needs the node's --admin address")
-	}
-	res, err := get(ctx, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", t.admin, max(int(d.Seconds()), 1)))
-	if err != nil {
-		return fmt.Errorf("--profile: %w", err)
-	}
-	defer res.Body.Close()
-	f, err := os.Create(file)
-	if err != nil {
-		return fmt.Errorf("--profile: %w", err)
-	}
-	_, err = io.Copy(f, res.Body)
-	return errors.Join(err, f.Close())
-}
-
-func get(ctx context.Context, url string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
-	if err != nil {
-		return nil, err
-	}
-	if res.StatusCode != http.StatusOK {
-		_ = res.Body.Close()
-		return nil, fmt.Errorf("%s answered %s", url, res.Status)
-	}
-	return res, nil
+	var mu sync.Mutex
+	var failed []error
+	t.all(func(n *node) {
+		if err := n.profile(ctx, profileName(file, n.name), d); err != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			failed = append(failed, fmt.Errorf("--profile: %w", err))
+		}
+	})
+	return errors.Join(failed...)
 }

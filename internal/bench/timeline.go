@@ -29,7 +29,7 @@ const (
 	scrapeEach = time.Second // the node's metrics cost it something
 )
 
-// sample takes samples of the node and the load until stop, which returns them.
+// sample takes samples of the nodes and the load until stop, which returns them.
 // all takes the node's metrics too, not only what the system tells.
 func (w *world) sample(ctx context.Context, d time.Duration, all bool) (stop func() []Sample) {
 	every := max(d/maxSamples, leastApart)
@@ -64,21 +64,27 @@ func (w *world) sample(ctx context.Context, d time.Duration, all bool) (stop fun
 	return func() []Sample { cancel(); work.Wait(); return samples }
 }
 
-// sample adds what is known of the node's process.
+// sample adds what is known of the nodes' processes, together.
 func (t *target) sample(ctx context.Context, s *Sample, all bool) {
-	if t.pid > 0 {
-		s.RSSBytes, _ = process.RSS(t.pid) // 0 is not known
+	for _, n := range t.nodes {
+		n.sample(ctx, s, all)
 	}
-	if !all || t.admin == "" {
-		return
+}
+
+func (n *node) sample(ctx context.Context, s *Sample, all bool) {
+	var rss int64
+	if n.pid > 0 {
+		rss, _ = process.RSS(n.pid) // 0 is not known
 	}
-	m, err := t.metrics(ctx)
-	if err != nil {
-		return
+	if all && n.admin != "" {
+		if m, err := n.metrics(ctx); err == nil {
+			rss = max(rss, int64(m["process_resident_memory_bytes"]))
+			s.HeapBytes += int64(m["go_memstats_heap_inuse_bytes"])
+			s.Goroutines += int(m["go_goroutines"])
+			s.Files += int(m["process_open_fds"])
+		}
 	}
-	s.RSSBytes = max(s.RSSBytes, int64(m["process_resident_memory_bytes"]))
-	s.HeapBytes = int64(m["go_memstats_heap_inuse_bytes"])
-	s.Goroutines, s.Files = int(m["go_goroutines"]), int(m["process_open_fds"])
+	s.RSSBytes += rss
 }
 
 // Growth is how much the node's median use of the last fifth of a run was above

@@ -110,8 +110,9 @@ func (w *world) close() {
 	w.http.CloseIdleConnections()
 }
 
-// signUp makes n people. A node of ours is started anew afterwards, so that the
-// memory and the collections that their passwords took aren't measured.
+// signUp makes n people, spread over the nodes. Nodes of ours are started anew
+// afterwards, so that the memory and the collections that their passwords took
+// aren't measured.
 func (w *world) signUp(ctx context.Context, n int) ([]*person, error) {
 	w.config.say("signing up %d people", n)
 	ctx, cancel := context.WithTimeout(ctx, setupLimit)
@@ -121,7 +122,7 @@ func (w *world) signUp(ctx context.Context, n int) ([]*person, error) {
 	name := "bench" + hex.EncodeToString(random[:])
 	people := make([]*person, n)
 	err := each(ctx, signUpWorkers, n, func(i int) error {
-		p := &person{account: client.NewAccount(w.target.url, w.http)}
+		p := &person{account: client.NewAccount(w.target.url(i), w.http)}
 		people[i] = p
 		err := p.account.SignUp(ctx, wire.SignUp{Username: fmt.Sprintf("%sn%d", name, i), Password: benchPassword, DeviceName: "bench"})
 		p.id = string(p.account.User().ID)
@@ -130,7 +131,7 @@ func (w *world) signUp(ctx context.Context, n int) ([]*person, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signing up: %w", err)
 	}
-	if w.target.node != nil {
+	if w.target.ours() {
 		w.http.CloseIdleConnections()
 		_, err = w.target.restart(ctx, false)
 	}
@@ -167,15 +168,9 @@ func (w *world) makeRooms(ctx context.Context, size int, direct bool) error {
 		if err != nil {
 			return err
 		}
-		list, err := members[0].account.Rooms(ctx)
+		last, err := w.settled(ctx, id, members)
 		if err != nil {
 			return err
-		}
-		var last chat.Seq // the room's own messages before the load
-		for _, e := range list {
-			if e.Room.ID == id {
-				last = e.LastSeq
-			}
 		}
 		r := &room{id: id, tally: check.NewTally(id)}
 		for _, m := range members {
@@ -192,6 +187,32 @@ func (w *world) makeRooms(ctx context.Context, size int, direct bool) error {
 	}
 	w.rooms = append(w.rooms, rooms...)
 	return nil
+}
+
+// settled is the last of a room's own messages before the load, once every
+// member's node knows of it: a device begins behind it, wherever it connects.
+func (w *world) settled(ctx context.Context, id chat.RoomID, members []*person) (last chat.Seq, err error) {
+	for i, m := range members {
+		if i > 0 && len(w.target.nodes) == 1 {
+			break // there is but one that could know
+		}
+		var failed error
+		err := until(ctx, func() bool {
+			list, err := m.account.Rooms(ctx)
+			failed = err
+			for _, e := range list {
+				if e.Room.ID == id && e.LastSeq >= last {
+					last = e.LastSeq
+					return true
+				}
+			}
+			return err != nil
+		})
+		if err := errors.Join(failed, err); err != nil {
+			return 0, err
+		}
+	}
+	return last, nil
 }
 
 // makeRoom makes a group, or without a name the direct room of two.
@@ -237,7 +258,7 @@ func (w *world) connect(ctx context.Context, players []*player) error {
 func (p *player) dial(ctx context.Context, cursor string) {
 	w := p.world
 	o := client.Options{
-		URLs: []string{w.target.url}, Token: p.person.account.Token, Cursor: cursor, Name: "natter bench",
+		URLs: []string{p.person.account.Base()}, Token: p.person.account.Token, Cursor: cursor, Name: "natter bench",
 		Event: p.event, State: p.state, AckEvery: ackEvery,
 	}
 	if w.config.Workload == Storm {

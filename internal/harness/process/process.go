@@ -97,6 +97,17 @@ func Start(opts Options) (*Node, error) {
 	return n, nil
 }
 
+// Run runs another program to its end, as a child that dies with this process.
+func Run(cmd *exec.Cmd) error {
+	dieWithParent(cmd)
+	ended := make(chan error)
+	go func() {
+		runtime.LockOSThread() // as in Start
+		ended <- cmd.Run()
+	}()
+	return <-ended
+}
+
 const tailBytes = 16 << 10
 
 // Write takes what the process says; exec calls it.

@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -84,5 +85,18 @@ func wait(t *testing.T, n *Node, word string) {
 		case <-n.Ended():
 			t.Fatal("it ended")
 		}
+	}
+}
+
+// TestRun: another program's output and end are its caller's.
+func TestRun(t *testing.T) {
+	var out strings.Builder
+	cmd := exec.Command(program(t, "echo $1; exit $2").Binary, "fine", "0")
+	cmd.Stdout = &out
+	if err := Run(cmd); err != nil || out.String() != "fine\n" {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+	if err := Run(exec.Command(program(t, "exit $1").Binary, "3")); err == nil || !strings.Contains(err.Error(), "exit status 3") {
+		t.Errorf("a failure is %v", err)
 	}
 }
