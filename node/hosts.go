@@ -19,7 +19,7 @@ import (
 //
 // So requests must name the node by an address, or by a name that isn't to be had by
 // strangers. And pages of other sites, whom a browser lets ask but not read, may not
-// keep it busy with profiles.
+// change anything, or keep it busy with profiles.
 
 // private are the endings of names that no public registry gives away.
 var private = []string{".localhost", ".local", ".internal", ".home.arpa"}
@@ -63,11 +63,14 @@ func calledRightly(host string, own []string) bool {
 
 // guard keeps strangers' pages from next.
 func guard(own []string, next http.Handler) http.Handler {
+	origins := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		switch site := r.Header.Get("Sec-Fetch-Site"); {
 		case !calledRightly(r.Host, own):
 			http.Error(w, fmt.Sprintf("the admin listener isn't called %.100q: ask it by its IP address, or by the name in admin, advertise or public_url", r.Host), http.StatusMisdirectedRequest)
+		case origins.Check(r) != nil:
+			http.Error(w, "the admin listener isn't for the pages of other sites", http.StatusForbidden)
 		case strings.HasPrefix(r.URL.Path, "/debug/") && (site == "cross-site" || site == "same-site"):
 			http.Error(w, "profiles are not for the pages of other sites", http.StatusForbidden)
 		default:

@@ -83,8 +83,8 @@ const ownFiles = 256
 
 // Start starts a node and returns when it is ready, which in a cluster is when
 // enough of the others are there, however long that takes. ctx bounds the start
-// only. Whoever starts it must Stop it. Besides *DataError, ErrAddressInUse,
-// ErrAgain and *config.Error, errors are of the machine.
+// only. Whoever starts it must Stop it. Besides *DataError, *VersionError,
+// ErrAddressInUse, ErrAgain and *config.Error, errors are of the machine.
 func Start(ctx context.Context, c *config.Config, log *slog.Logger) (_ *Node, err error) {
 	n := &Node{config: c, log: log, registry: newRegistry(c.Name), ended: make(chan struct{}), failed: make(chan struct{}), quit: make(chan struct{})}
 	n.stage = &stage{log: log, level: slog.LevelDebug}
@@ -211,7 +211,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 		QueueRetention: c.QueueRetention, Log: n.log.With("part", "store"), Registry: metrics, Fatal: n.fail, Progress: n.doing,
 	}
 	if n.member != nil {
-		o.Replicas, o.Join, o.Leads, o.Certain = replicas, n.agree, n.nats.leads, n.certain
+		o.Replicas, o.Join, o.Beside, o.Leads, o.Certain = replicas, n.agree, n.suits, n.nats.leads, n.certain
 	}
 	n.stage.is("creating streams")
 	if n.store, err = jetstream.Open(ctx, o); err != nil {

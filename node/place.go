@@ -84,7 +84,7 @@ func (n *Node) takePlace(ctx context.Context, to prometheus.Registerer) (err err
 		if err != nil {
 			return err
 		}
-		if n.majority, err = watchMajority(nc, n.config.Name, n.lack(nil), n.log.With("part", "majority")); err != nil {
+		if n.majority, err = watchMajority(nc, n.config.Name, n.lack(nil), func() []string { return n.silent(peers) }, n.log.With("part", "majority")); err != nil {
 			return err
 		}
 		n.asks.Store(n.majority)

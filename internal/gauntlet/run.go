@@ -37,6 +37,7 @@ type Scenario struct {
 	Network bool // it cuts lines
 	Disks   bool // its disks forget, or run full
 	Lossy   bool // shows what the others don't lose: it may
+	Old     bool // its nodes begin with the natter before this tree's
 	Traffic Traffic
 	Args    []string // of natter serve
 	Limit   time.Duration
@@ -108,7 +109,13 @@ func (r *Run) play() (err error) {
 		return err
 	}
 	r.say("seed %d", r.Seed)
-	r.cluster, err = newCluster(r.ctx, r.Binary, dir, r.Options.Nodes, r.Scenario)
+	first := r.Binary
+	if r.Old {
+		if first, err = r.buildOld(); err != nil {
+			return err
+		}
+	}
+	r.cluster, err = newCluster(r.ctx, first, dir, r.Options.Nodes, r.Scenario)
 	if r.cluster != nil {
 		defer func() { err = errors.Join(err, r.cluster.end(r.Keep || err != nil || !r.result.OK())) }()
 	}
