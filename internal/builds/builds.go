@@ -130,7 +130,7 @@ func unpack(r io.Reader, dir string) error {
 }
 
 // Change is a piece of a source file, which must be there once, and what stands in its
-// place.
+// place. From nothing it is a new file.
 type Change struct{ File, From, To string }
 
 // Changed builds this tree with some changes into the file out. Files are those of root,
@@ -151,15 +151,19 @@ func Changed(ctx context.Context, root, out string, changes []Change, args ...st
 		if before, ok := overlay.Replace[file]; ok {
 			from = before
 		}
-		text, err := os.ReadFile(from)
-		if err != nil {
-			return err
-		}
-		if n := strings.Count(string(text), c.From); n != 1 {
-			return fmt.Errorf("%s has %q %d times, not once", file, c.From, n)
+		text := c.To
+		if c.From != "" {
+			before, err := os.ReadFile(from)
+			if err != nil {
+				return err
+			}
+			if n := strings.Count(string(before), c.From); n != 1 {
+				return fmt.Errorf("%s has %q %d times, not once", file, c.From, n)
+			}
+			text = strings.Replace(string(before), c.From, c.To, 1)
 		}
 		to := filepath.Join(dir, fmt.Sprintf("%d.go", i))
-		if err := os.WriteFile(to, []byte(strings.Replace(string(text), c.From, c.To, 1)), 0o600); err != nil {
+		if err := os.WriteFile(to, []byte(text), 0o600); err != nil {
 			return err
 		}
 		overlay.Replace[file] = to

@@ -11,34 +11,33 @@ import (
 	"natter/internal/builds"
 )
 
-// buildOld makes the natter before this tree's.
-func (r *Run) buildOld() (string, error) {
+// buildOld makes the natter before this tree's, with which the nodes begin.
+func buildOld(r *Run) error {
 	root, err := builds.Root()
 	if err != nil {
-		return "", err
+		return err
 	}
-	old := filepath.Join(r.result.Dir, "natter-before")
+	r.other = filepath.Join(r.result.Dir, "natter-before")
+	r.first = r.other
 	r.say("building the natter before this one")
-	is, err := builds.Before(r.ctx, root, old)
-	if err != nil {
-		return "", err
+	is, err := builds.Before(r.ctx, root, r.other)
+	if err == nil {
+		r.say("the nodes begin with %s", is)
+		r.result.Old = is
 	}
-	r.say("the nodes begin with %s", is)
-	r.result.Old = is
-	return old, nil
+	return err
 }
 
 // upgrade: each node is stopped in order and started again with the new program, one
 // after the other; for a while both are in the cluster. A long run goes back and forth.
 func upgrade(r *Run) error {
-	old := r.cluster.binary
 	programs := []string{r.Binary}
 	if r.Long {
-		programs = []string{r.Binary, old, r.Binary}
+		programs = []string{r.Binary, r.other, r.Binary}
 	}
 	for _, program := range programs {
 		for i, n := range r.cluster.nodes {
-			if err := r.calm(2*time.Second, 4*time.Second); err != nil {
+			if err := r.calm(time.Second, 3*time.Second); err != nil {
 				return err
 			}
 			n.opts.Binary = program
@@ -48,7 +47,7 @@ func upgrade(r *Run) error {
 		}
 	}
 	// Longer than a node needs to find that nobody answers it.
-	if err := r.calm(10*time.Second, 10*time.Second); err != nil {
+	if err := r.calm(8*time.Second, 8*time.Second); err != nil {
 		return err
 	}
 	return errors.Join(r.crowd.wrong(), r.cluster.lives())
