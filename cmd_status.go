@@ -77,6 +77,9 @@ func askStatus(ctx context.Context, address string) (*node.Status, error) {
 		return nil, fmt.Errorf("no node answers at %s (--admin takes another address): %w", address, err)
 	}
 	defer res.Body.Close()
+	if res.StatusCode == http.StatusMisdirectedRequest {
+		return nil, fmt.Errorf("the node at %s isn't asked by that name: take its IP address", address)
+	}
 	if res.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s answers %d: it is no admin listener of natter, or of a version without a status", address, res.StatusCode)
 	}

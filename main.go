@@ -23,12 +23,12 @@ const (
 	exitUsage   = 2 // the command line is wrong
 	exitConfig  = 3 // a setting is refused
 	exitAddress = 4 // an address is in use
-	exitData    = 5 // the data directory is locked, unwritable or of another version
+	exitData    = 5 // the data directory or the cluster is of another version, or can't be used
 )
 
 const exitHelp = `Exit codes: 0 all is well, 1 something failed while it ran, 2 the command line is
 wrong, 3 a setting is refused, 4 an address is in use, 5 the data directory is
-locked, unwritable or of another version.`
+locked, unwritable or of another version, or the cluster is.`
 
 func main() {
 	err := rootCommand().Execute()
@@ -88,6 +88,7 @@ func exitCode(err error) int {
 	var usage usageError
 	var setting *config.Error
 	var data *node.DataError
+	var version *node.VersionError
 	switch {
 	case err == nil:
 		return exitOK
@@ -97,7 +98,7 @@ func exitCode(err error) int {
 		return exitConfig
 	case errors.Is(err, node.ErrAddressInUse):
 		return exitAddress
-	case errors.As(err, &data):
+	case errors.As(err, &data), errors.As(err, &version):
 		return exitData
 	}
 	return exitRuntime

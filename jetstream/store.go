@@ -19,7 +19,7 @@ import (
 )
 
 // Options are what a Store needs. All fields but Registry, Leads, Progress,
-// Certain and Join are required.
+// Certain, Join and Beside are required.
 type Options struct {
 	// Connect opens one more connection to the node's own server; the Store
 	// closes it.
@@ -51,6 +51,10 @@ type Options struct {
 	// Join is called by Open when the records can be read, and before anything else
 	// is made; its error ends Open and is returned as it is.
 	Join func(ctx context.Context, records func(bucket string) chat.Records) error
+	// Beside is called after Join, and before any stream that is there is touched: it is
+	// nil if this node can work beside those that have a lease. Its error ends Open and
+	// is returned as it is.
+	Beside func(ctx context.Context, leases chat.Leases) error
 
 	fault fault // of the projectors' writes, in tests
 }
@@ -132,6 +136,14 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	}
 	if o.Join != nil {
 		if err = o.Join(ctx, s.Records); err != nil {
+			return nil, err
+		}
+	}
+	if o.Beside != nil {
+		if err = s.createStream(ctx, s.leases.config()); err != nil {
+			return nil, err
+		}
+		if err = o.Beside(ctx, s.leases); err != nil {
 			return nil, err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -16,7 +17,7 @@ import (
 // but ids and the times people see come from them, so a wrong one is told.
 const (
 	clockLimit   = 500 * time.Millisecond // beyond, a clock is wrong
-	clockEach    = 30 * time.Second       // between two measurements
+	clockEach    = 5 * time.Second        // between two measurements
 	clockAsks    = 5                      // of which the quickest counts
 	clockAskWait = time.Second
 )
@@ -129,18 +130,34 @@ func (c *clocks) measure(ctx context.Context) {
 
 func beyond(offset, within time.Duration) bool { return offset.Abs()-within > clockLimit }
 
-// wrong tells whether it is this node's clock that is wrong: most others differ
-// from it. Of two alone nobody can tell.
-func (c *clocks) wrong() bool {
+// apart tells whether this node's clock differs from most others' by more than limit, and
+// by how much it is ahead of the one in their middle. Of two alone nobody can tell.
+func (c *clocks) apart(limit time.Duration) (ahead time.Duration, is bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	differ := 0
+	var differ []time.Duration
 	for _, offset := range c.offsets {
-		if beyond(offset, 0) {
-			differ++
+		if offset.Abs() > limit {
+			differ = append(differ, -offset)
 		}
 	}
-	return differ >= 2 && 2*differ > len(c.offsets)
+	if len(differ) < 2 || 2*len(differ) <= len(c.offsets) {
+		return 0, false
+	}
+	slices.Sort(differ)
+	return differ[len(differ)/2], true
+}
+
+// agree is how many others' clocks are not far from this node's.
+func (c *clocks) agree() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, offset := range c.offsets {
+		if offset.Abs() <= clockFar {
+			n++
+		}
+	}
+	return n
 }
 
 // close stops measuring and answering.

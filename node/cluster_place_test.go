@@ -201,18 +201,26 @@ func clockTest(t *testing.T, c *trio) {
 	}
 	t.Cleanup(m.close)
 	m.measure(t.Context())
-	if m.wrong() {
+	wrong := func() bool {
+		ahead, is := m.apart(clockLimit)
+		if is && (ahead+1500*time.Millisecond).Abs() > time.Second {
+			t.Errorf("it is %v ahead, which it isn't", ahead)
+		}
+		return is
+	}
+	if wrong() {
 		t.Error("of two nobody can tell whose is wrong")
 	}
 	live.Store(&[]string{"clock1", "clock2"})
 	eventually(t, "both differ: this node's is wrong", func() bool {
 		m.measure(t.Context())
-		return m.wrong()
+		return wrong()
 	})
 	live.Store(&[]string{})
 	eventually(t, "alone: nobody's is wrong", func() bool {
 		m.measure(t.Context())
-		return !m.wrong()
+		_, far := m.apart(clockFar)
+		return !wrong() && !far
 	})
 }
 

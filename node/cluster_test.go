@@ -240,8 +240,20 @@ func TestOnlyTheClustersPartitionsStick(t *testing.T) {
 	if d, err = openDirectory(dir, as, time.Now()); err != nil {
 		t.Fatal(err)
 	}
+	// Or as another natter, which was refused for its format.
+	d.made.Format++
+	if err := d.make(d.made); err != nil {
+		t.Fatal(err)
+	}
+	_ = d.close()
+	if d, err = openDirectory(dir, as, time.Now()); err != nil {
+		t.Fatal(err)
+	}
 	if err := d.join(1); err != nil {
 		t.Fatal(err)
+	}
+	if made, err := d.identity(); err != nil || made.Format != dataFormat {
+		t.Errorf("joined, it is of format %d, %v", made.Format, err)
 	}
 	_ = d.close()
 	as.Partitions = 2

@@ -11,8 +11,8 @@ import (
 
 // holds are the reasons to take no commands; nil if one doesn't hold.
 type holds struct {
-	mu        sync.Mutex
-	disk, cut *chat.Problem
+	mu               sync.Mutex
+	disk, cut, clock *chat.Problem
 }
 
 // hold has change set a reason, the store held for what is left of them, and the clients
@@ -26,12 +26,15 @@ func (n *Node) hold(change func(*holds)) {
 	if why == nil {
 		why = h.cut
 	}
+	if why == nil {
+		why = h.clock
+	}
 	elsewhere := h.disk != nil && n.elsewhere()
 	if elsewhere {
 		why = errDiskHere
 	}
 	n.store.Hold(why)
-	if h.cut != nil || elsewhere {
+	if h.cut != nil || h.clock != nil || elsewhere {
 		n.edge.Suspend(why)
 	} else {
 		n.edge.Resume()

@@ -95,6 +95,9 @@ func openDirectory(path string, as identity, now time.Time) (_ *directory, err e
 	} else if err != nil {
 		return nil, refuse("has a %s that can't be read: %v", identityFile, reason(err))
 	}
+	if made.Cluster && !made.Joined {
+		made.Format = dataFormat // nothing is kept yet; a natter of another one may have been refused
+	}
 	if why := made.unlike(as); why != "" {
 		return nil, refuse("%s", why)
 	}

@@ -30,6 +30,8 @@ type leasing struct {
 	// always: it is kept ahead also while no ids are made, since the store may not
 	// answer when the next one is.
 	always bool
+	// right tells whether the clock is known to be right now; nil: it isn't known.
+	right func() bool
 }
 
 var (
@@ -190,6 +192,17 @@ func (g *ids) keep(ctx context.Context) {
 		}
 		cancel()
 	}
+}
+
+// again has ids made from what the clock says now: they count from when the number was
+// taken on, by the clock that doesn't jump. Until there is a number, there are no ids.
+func (g *ids) again(ctx context.Context) {
+	g.mu.Lock()
+	if n := g.held.Swap(nil); n != nil {
+		n.until.Store(0) // for whoever holds it still
+	}
+	g.mu.Unlock()
+	g.replace(ctx)
 }
 
 func (g *ids) replace(ctx context.Context) {

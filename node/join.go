@@ -104,7 +104,7 @@ func (n *Node) agree(ctx context.Context, bucket func(string) chat.Records) erro
 	}
 	switch {
 	case record.Format != mine.Format:
-		return &DataError{n.data.path, fmt.Sprintf("is of format %d; the cluster's is %d", mine.Format, record.Format)}
+		return &VersionError{fmt.Sprintf("it keeps data in format %d, and the cluster in format %d", mine.Format, record.Format)}
 	case record.ClusterID != mine.ClusterID:
 		return refuse("cluster_certs", "are of the cluster %s; the nodes of this one keep the records of %s", mine.ClusterID, record.ClusterID)
 	case record.Name != mine.Name:
@@ -160,7 +160,8 @@ func (n *Node) openPatiently(ctx context.Context) error {
 		err := n.open(ctx)
 		var setting *config.Error
 		var data *DataError
-		if err == nil || n.member == nil || ctx.Err() != nil || errors.As(err, &setting) || errors.As(err, &data) ||
+		var version *VersionError
+		if err == nil || n.member == nil || ctx.Err() != nil || errors.As(err, &setting) || errors.As(err, &data) || errors.As(err, &version) ||
 			errors.Is(err, ErrNameTaken) || errors.Is(err, errClock) {
 			return cmp.Or(ctx.Err(), err)
 		}

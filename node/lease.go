@@ -32,8 +32,6 @@ const (
 	runBytes  = 8
 	// leaseFormat is the version of the record.
 	leaseFormat = 1
-	// wireVersion is the protocol's (natter.v1).
-	wireVersion = 1
 )
 
 // ErrNameTaken says that another process is the node of this name.
@@ -41,21 +39,23 @@ var ErrNameTaken = errors.New("another natter is running under this name")
 
 // leaseRecord is what a node says of itself, JSON. Later versions add fields.
 type leaseRecord struct {
-	Version  int         `json:"version"`
-	Name     string      `json:"name"`
-	Run      string      `json:"run"` // made anew each time the lease is taken
-	URL      string      `json:"url"`
-	Region   string      `json:"region,omitempty"`
-	Load     float64     `json:"load"`     // share of Capacity that is taken
-	Capacity int         `json:"capacity"` // connections
-	Ready    bool        `json:"ready"`
-	Draining bool        `json:"draining,omitempty"`
-	Natter   string      `json:"natter"` // what runs
-	Format   int         `json:"format"` // of the data directory
-	Wire     int         `json:"wire"`
-	Worker   int         `json:"worker"` // the number in its ids, -1 while it has none
-	Started  chat.Millis `json:"started"`
-	Free     *int64      `json:"free,omitempty"` // bytes, on the disk of its data; nil: not known
+	Version  int     `json:"version"`
+	Name     string  `json:"name"`
+	Run      string  `json:"run"` // made anew each time the lease is taken
+	URL      string  `json:"url"`
+	Region   string  `json:"region,omitempty"`
+	Load     float64 `json:"load"`     // share of Capacity that is taken
+	Capacity int     `json:"capacity"` // connections
+	Ready    bool    `json:"ready"`
+	Draining bool    `json:"draining,omitempty"`
+	Natter   string  `json:"natter"` // what runs
+	Format   int     `json:"format"` // of the data directory
+	Wire     int     `json:"wire"`
+	// WireOldest is the oldest wire version it understands; 0 in old records: its own.
+	WireOldest int         `json:"wire_oldest,omitempty"`
+	Worker     int         `json:"worker"` // the number in its ids, -1 while it has none
+	Started    chat.Millis `json:"started"`
+	Free       *int64      `json:"free,omitempty"` // bytes, on the disk of its data; nil: not known
 }
 
 // The most a lease's record may be, and the fields in it.

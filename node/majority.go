@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ import (
 // their names: that takes both directions. Who lacks the answers of a majority for some
 // turns is cut off. Turns are counted and not seconds, so that a node that was frozen
 // itself asks first. The lease wouldn't tell: it is lost too while its stream elects.
+// Nodes of an older natter don't answer; of them it must do that a route leads there.
 const (
 	majorityEach = time.Second
 	// majorityTurns is for how many turns answers may fail.
@@ -36,6 +38,8 @@ type majority struct {
 	inbox string
 	needs int // others that make a majority with this node
 	log   *slog.Logger
+	// silent are the nodes that are there and don't know the question.
+	silent func() []string
 
 	mu       sync.Mutex
 	turn     uint64
@@ -51,8 +55,8 @@ type majority struct {
 type heardOf struct{ asked, turn uint64 }
 
 // watchMajority answers for node and asks the others until close. It owns nc.
-func watchMajority(nc *nats.Conn, node string, needs int, log *slog.Logger) (*majority, error) {
-	m := &majority{nc: nc, inbox: nats.NewInbox(), needs: needs, log: log, answered: map[string]heardOf{}, changed: make(chan struct{}), done: make(chan struct{})}
+func watchMajority(nc *nats.Conn, node string, needs int, silent func() []string, log *slog.Logger) (*majority, error) {
+	m := &majority{nc: nc, inbox: nats.NewInbox(), needs: needs, silent: silent, log: log, answered: map[string]heardOf{}, changed: make(chan struct{}), done: make(chan struct{})}
 	_, err := nc.Subscribe(subjectPresent, func(msg *nats.Msg) {
 		if strings.HasPrefix(msg.Reply, m.inbox) {
 			return // its own
@@ -109,21 +113,23 @@ func (m *majority) heard(msg *nats.Msg) {
 	m.changed = make(chan struct{})
 }
 
-// countLocked is how many others are like that.
-func (m *majority) countLocked(like func(heardOf) bool) (n int) {
-	for _, one := range m.answered {
-		if like(one) {
+// enoughLocked tells whether a majority is like that, or silent.
+func (m *majority) enoughLocked(silent []string, like func(heardOf) bool) bool {
+	n := len(silent)
+	for name, one := range m.answered {
+		if like(one) && !slices.Contains(silent, name) {
 			n++
 		}
 	}
-	return n
+	return n >= m.needs
 }
 
 // lost tells whether the answers of a majority have failed for majorityTurns.
 func (m *majority) lost() bool {
+	silent := m.silent()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.turn > majorityTurns && m.countLocked(func(h heardOf) bool { return h.turn+majorityTurns >= m.turn }) < m.needs
+	return m.turn > majorityTurns && !m.enoughLocked(silent, func(h heardOf) bool { return h.turn+majorityTurns >= m.turn })
 }
 
 // certain is nil when a majority answers what is asked now; KindUnavailable if it
@@ -133,8 +139,9 @@ func (m *majority) certain(ctx context.Context) error {
 	defer cancel()
 	number := m.ask()
 	for {
+		silent := m.silent()
 		m.mu.Lock()
-		enough := m.countLocked(func(h heardOf) bool { return h.asked >= number }) >= m.needs
+		enough := m.enoughLocked(silent, func(h heardOf) bool { return h.asked >= number })
 		changed := m.changed
 		m.mu.Unlock()
 		if enough {

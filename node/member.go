@@ -94,8 +94,10 @@ func (m *member) configure(o *server.Options) error {
 		return err
 	}
 	// A clustered server must listen for clients before it opens its routes: on a
-	// port of this machine's alone, and who comes there needs the key of this start.
+	// port of this machine's alone. Who comes there is told nothing before a node's
+	// certificate, and then needs the key of this start.
 	o.DontListen, o.Host, o.Port = false, "127.0.0.1", server.RANDOM_PORT
+	o.TLSConfig, o.TLSHandshakeFirst, o.TLSTimeout = m.certs.TLS(func(*x509.Certificate) {}), true, 1
 	o.AuthTimeout = 1 // seconds
 	o.Cluster = server.ClusterOpts{
 		Name: m.name, Host: cmp.Or(host, "0.0.0.0"), Port: port,

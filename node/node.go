@@ -49,11 +49,13 @@ type Node struct {
 	store    *jetstream.Store
 	peers    *peers
 	lease    *nodeLease
-	roster   *roster                  // nil: a node alone
-	clocks   *clocks                  // nil: a node alone
-	majority *majority                // nil: a node alone
-	asks     atomic.Pointer[majority] // majority, for who may look before it is there
-	cut      atomic.Bool              // clients are sent elsewhere, see cutoff.go
+	roster   *roster                       // nil: a node alone
+	clocks   *clocks                       // nil: a node alone
+	steady   steady                        // of clocks
+	clock    atomic.Pointer[time.Duration] // how far it is ahead; nil: it isn't far
+	majority *majority                     // nil: a node alone
+	asks     atomic.Pointer[majority]      // majority, for who may look before it is there
+	cut      atomic.Bool                   // clients are sent elsewhere, see cutoff.go
 	holds    holds
 	ids      *ids
 	numbers  atomic.Pointer[ids] // ids, for who may look before it is there
@@ -83,8 +85,8 @@ const ownFiles = 256
 
 // Start starts a node and returns when it is ready, which in a cluster is when
 // enough of the others are there, however long that takes. ctx bounds the start
-// only. Whoever starts it must Stop it. Besides *DataError, ErrAddressInUse,
-// ErrAgain and *config.Error, errors are of the machine.
+// only. Whoever starts it must Stop it. Besides *DataError, *VersionError,
+// ErrAddressInUse, ErrAgain and *config.Error, errors are of the machine.
 func Start(ctx context.Context, c *config.Config, log *slog.Logger) (_ *Node, err error) {
 	n := &Node{config: c, log: log, registry: newRegistry(c.Name), ended: make(chan struct{}), failed: make(chan struct{}), quit: make(chan struct{})}
 	n.stage = &stage{log: log, level: slog.LevelDebug}
@@ -211,7 +213,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 		QueueRetention: c.QueueRetention, Log: n.log.With("part", "store"), Registry: metrics, Fatal: n.fail, Progress: n.doing,
 	}
 	if n.member != nil {
-		o.Replicas, o.Join, o.Leads, o.Certain = replicas, n.agree, n.nats.leads, n.certain
+		o.Replicas, o.Join, o.Beside, o.Leads, o.Certain = replicas, n.agree, n.suits, n.nats.leads, n.certain
 	}
 	n.stage.is("creating streams")
 	if n.store, err = jetstream.Open(ctx, o); err != nil {
@@ -223,7 +225,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	}
 	n.stage.is("opening the accounts")
 	n.accounts, err = auth.Open(ctx, auth.Options{
-		Records: n.store.Records("auth"), NewID: n.ids.next, Log: n.log.With("part", "auth"), RateLimits: c.RateLimits,
+		Records: n.store.Records("auth"), NewID: n.newID, Log: n.log.With("part", "auth"), RateLimits: c.RateLimits,
 	})
 	if err != nil {
 		return fmt.Errorf("open the accounts: %w", err)
@@ -252,7 +254,7 @@ func (n *Node) openEdge() (err error) {
 	n.built = built
 	o := edge.Options{
 		Seen: n.store.Seen(), Log: n.store.Log(), History: n.store.History(), Drafts: n.store.Drafts(), Queues: n.store.Queues(), News: n.store.News(), Cursors: n.store.Cursors(),
-		Auth: n.accounts, Contacts: n.contacts, NewID: n.ids.next, Ready: n.ready,
+		Auth: n.accounts, Contacts: n.contacts, NewID: n.newID, Ready: n.ready,
 		NodeID: c.Name, Version: Version, Origins: c.Origins, PublicURL: c.PublicURL,
 		Secure: n.secure != nil || strings.HasPrefix(c.PublicURL, "https:") || strings.HasPrefix(c.Advertise, "https:"), TrustedProxies: c.TrustedProxies,
 		Heartbeat: c.Heartbeat, MaxSocketsPerUser: c.MaxSocketsPerUser, RateLimits: c.RateLimits,
@@ -295,6 +297,7 @@ func (n *Node) serve() {
 	n.serving.Go(n.watchDisk)
 	if n.majority != nil {
 		n.serving.Go(n.watchCut)
+		n.serving.Go(n.watchClock)
 	}
 	n.serving.Go(n.giveBackMemory)
 }
@@ -334,6 +337,9 @@ func (n *Node) fit() error {
 	}
 	if !n.started.Load() {
 		return errors.New("the node is starting: " + n.stage.String())
+	}
+	if ahead := n.clock.Load(); ahead != nil {
+		return errors.New(clockIs(*ahead))
 	}
 	return n.store.Ready()
 }

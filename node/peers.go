@@ -178,6 +178,18 @@ func (p *peers) all() []peer {
 	return list
 }
 
+// older are the other nodes of a wire version below one, also those that are gone.
+func (p *peers) older(wire int) (names []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for name, one := range p.known {
+		if one.Wire < wire {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // alive tells whether a node's lease holds.
 func (p *peers) alive(name string) bool {
 	p.mu.Lock()

@@ -43,6 +43,11 @@ func (n *Node) takePlace(ctx context.Context, to prometheus.Registerer) (err err
 		}
 		return float64(live)
 	})
+	if clustered {
+		if err := n.compareClocks(ctx, to); err != nil {
+			return err
+		}
+	}
 	lease := &nodeLease{leases: n.store.Leases(), name: n.config.Name, describe: n.leased, log: log, taken: n.fail, runs: n.ran}
 	gauge(to, "natter_lease_held", "1 while the others count on this node.", func() float64 {
 		if lease.held() {
@@ -67,13 +72,8 @@ func (n *Node) takePlace(ctx context.Context, to prometheus.Registerer) (err err
 	l := aloneLeasing
 	if clustered {
 		l = clusterLeasing
-		nc, err := n.nats.connect("clock")
-		if err != nil {
-			return err
-		}
-		if n.clocks, err = watchClocks(nc, n.config.Name, n.others, n.log.With("part", "clock"), to); err != nil {
-			return err
-		}
+		others, needs := n.clocks, n.lack(nil)
+		l.right = func() bool { return others.agree() >= needs }
 	}
 	if n.ids, err = openIDs(ctx, n.store.Records("node"), n.config.Name, l, n.peers.alive, n.log.With("part", "ids")); err != nil {
 		return fmt.Errorf("make ids: %w", err)
@@ -84,7 +84,7 @@ func (n *Node) takePlace(ctx context.Context, to prometheus.Registerer) (err err
 		if err != nil {
 			return err
 		}
-		if n.majority, err = watchMajority(nc, n.config.Name, n.lack(nil), n.log.With("part", "majority")); err != nil {
+		if n.majority, err = watchMajority(nc, n.config.Name, n.lack(nil), func() []string { return n.silent(peers) }, n.log.With("part", "majority")); err != nil {
 			return err
 		}
 		n.asks.Store(n.majority)

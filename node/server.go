@@ -138,7 +138,7 @@ type natsLog struct {
 	broken atomic.Bool
 
 	mu    sync.Mutex
-	route string // the last error of a route's handshake, and when it was told
+	route string // the last error of a handshake, and when it was told
 	told  time.Time
 }
 
@@ -175,16 +175,18 @@ func (l *natsLog) Errorf(format string, args ...any) {
 	l.log.Error(text)
 }
 
-// againAfter is how often an error that comes back with each try of a route is told.
+// againAfter is how often an error that comes back with each try of a handshake is told.
 const againAfter = time.Minute
 
-// repeated tells whether a route's error was told a moment ago. Routes are tried
-// each second, and their errors differ in the port they came from only.
+// repeated tells whether a handshake's error was told a moment ago. Routes are tried
+// each second, and the errors differ in the port they came from only.
 func (l *natsLog) repeated(text string) bool {
-	if !strings.Contains(text, "TLS route handshake error") {
-		return false
+	_, what, isHandshake := strings.Cut(text, "TLS route handshake error")
+	if !isHandshake {
+		if _, what, isHandshake = strings.Cut(text, "TLS handshake error"); !isHandshake {
+			return false
+		}
 	}
-	_, what, _ := strings.Cut(text, "TLS route handshake error")
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if now := time.Now(); l.route != what || now.Sub(l.told) > againAfter {

@@ -75,7 +75,8 @@ type foundWorker struct {
 
 // claimLocked takes a number. It prefers this node's own, waiting for it up to
 // workerPatience when it crashed a moment ago. A clock behind this node's last
-// use is waited for up to patience, then it is an error.
+// use is waited for up to patience; beyond that it is an error, unless the clock is known
+// to be right: then another number is taken.
 func (g *ids) claimLocked(ctx context.Context, patience time.Duration) error {
 	all, err := g.workers(ctx)
 	if err != nil {
@@ -91,7 +92,13 @@ func (g *ids) claimLocked(ctx context.Context, patience time.Duration) error {
 			at = one.Until
 		}
 		if err := waitFor(ctx, at, patience); err != nil {
-			return err
+			if g.leasing.right == nil || !g.leasing.right() || ctx.Err() != nil {
+				return err
+			}
+			// It was ahead when it stored that, and no longer is. Any other number is as
+			// good.
+			g.log.Warn("this node's last worker number was used by a clock that was ahead; it takes another one", "worker", one.worker, "err", err)
+			continue
 		}
 		if err := waitFor(ctx, one.Until, min(patience, workerPatience)); err != nil && ctx.Err() != nil {
 			return err

@@ -11,8 +11,9 @@ import (
 )
 
 // A member whose disk has no room mustn't lead: what it leads waits for its disk, and
-// the others have room. It goes on following as long as its disk takes what comes, and
-// what is handed to it meanwhile it hands on.
+// the others have room. Nor may one whose clock is wrong: what it writes would be dated by
+// it, and end by it. It goes on following as long as its disk takes what comes, and what
+// is handed to it meanwhile it hands on.
 const (
 	yieldEach   = time.Second
 	yieldWithin = 5 * time.Second
@@ -22,15 +23,20 @@ const (
 func (n *Node) yield(ctx context.Context) {
 	every(ctx, yieldEach, func() {
 		n.hold(func(*holds) {}) // whether others take clients may have changed
-		if len(n.others()) == 0 {
-			return
-		}
-		within, cancel := context.WithTimeout(ctx, yieldWithin)
-		defer cancel()
-		if err := errors.Join(n.store.Yield(within), n.nats.yield(within)); err != nil && ctx.Err() == nil {
-			n.log.Debug("not everything is handed over", "err", err)
-		}
+		n.handOver(ctx)
 	})
+}
+
+// handOver hands over what this node leads now, if there is another.
+func (n *Node) handOver(ctx context.Context) {
+	if len(n.others()) == 0 {
+		return
+	}
+	within, cancel := context.WithTimeout(ctx, yieldWithin)
+	defer cancel()
+	if err := errors.Join(n.store.Yield(within), n.nats.yield(within)); err != nil && ctx.Err() == nil {
+		n.log.Debug("not everything is handed over", "err", err)
+	}
 }
 
 // yield hands over the lead of JetStream's own Raft group, if this node has it.

@@ -117,7 +117,7 @@ func (w *crowd) leave() {
 
 // wrong tells what people met that they never should.
 func (w *crowd) wrong() error {
-	var errs []error
+	errs := []error{w.record.wrong()}
 	if err := w.refused.Load(); err != nil {
 		errs = append(errs, *err)
 	}

@@ -178,6 +178,23 @@ func TestGauntlet(t *testing.T) {
 	}
 }
 
+// TestUpgrade: three nodes of the natter before this one become three of this one, one
+// after the other, under load, and nobody misses anything.
+func TestUpgrade(t *testing.T) {
+	s := *scenario(t, "upgrade")
+	s.Traffic = Traffic{People: 6, Rate: 60, Bytes: 120}
+	ctx, cancel := context.WithTimeout(t.Context(), shortLimit)
+	defer cancel()
+	r := Play(ctx, &s, options(t, s.Nodes))
+	t.Log(r)
+	if !r.OK() {
+		t.Error("the promise is broken")
+	}
+	if !strings.HasPrefix(r.Old, "commit ") {
+		t.Log("WITHOUT A COMMIT: nothing is known about the natter that people run now")
+	}
+}
+
 const (
 	testNodes  = 1               // of the short form
 	shortLimit = 4 * time.Minute // of a scenario: within the package's time, so that nothing is left behind

@@ -3,6 +3,7 @@
 package gauntlet
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -23,6 +24,9 @@ type record struct {
 	mu    sync.Mutex
 	sent  []sent // by at
 	byKey map[chat.ClientID]int
+	ids   map[chat.MessageID]chat.ClientID
+	twins []chat.MessageID // of two messages
+	dated []chat.MessageID // of messages whose time is none at which they were sent
 	shown []shown
 	marks []plot.Mark
 }
@@ -44,7 +48,7 @@ type shown struct {
 }
 
 func newRecord() *record {
-	return &record{began: time.Now(), history: check.NewHistory(), byKey: map[chat.ClientID]int{}}
+	return &record{began: time.Now(), history: check.NewHistory(), byKey: map[chat.ClientID]int{}, ids: map[chat.MessageID]chat.ClientID{}}
 }
 
 func (r *record) now() time.Duration { return time.Since(r.began) }
@@ -59,10 +63,36 @@ func (r *record) sends(by string, number int, node string, m *client.Outgoing) {
 	r.sent = append(r.sent, sent{by: number, room: m.Room, at: r.now(), node: node, measured: node != ""})
 }
 
+// datedWithin is how far an answer's time may be from now: it may be of an earlier try.
+const datedWithin = 10 * time.Minute
+
+// wrong tells which ids and times no message should have.
+func (r *record) wrong() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var errs []error
+	if len(r.twins) > 0 {
+		errs = append(errs, fmt.Errorf("%d ids are of two messages: %d", len(r.twins), r.twins[0]))
+	}
+	if len(r.dated) > 0 {
+		errs = append(errs, fmt.Errorf("%d messages are of a time at which nobody sent them: %d", len(r.dated), r.dated[0]))
+	}
+	return errors.Join(errs...)
+}
+
 func (r *record) acks(m *client.Outgoing, got client.Receipt) {
 	r.history.Acked(m.Room, m.ClientID, got.ID, got.Seq)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if other, ok := r.ids[got.ID]; ok && other != m.ClientID {
+		r.twins = append(r.twins, got.ID)
+	}
+	r.ids[got.ID] = m.ClientID
+	for _, at := range []chat.Millis{got.At, got.ID.Time()} {
+		if got.At != 0 && time.Since(at.Time()).Abs() > datedWithin {
+			r.dated = append(r.dated, got.ID)
+		}
+	}
 	if i, ok := r.byKey[m.ClientID]; ok && r.sent[i].acked == 0 {
 		r.sent[i].acked = r.now()
 	}

@@ -96,3 +96,31 @@ func TestTimeline(t *testing.T) {
 		t.Errorf("%d deliveries in\n%s", len(r.shown), raw)
 	}
 }
+
+// TestPlantedIDs: an id that two messages have, and times that are none, are found.
+func TestPlantedIDs(t *testing.T) {
+	now := time.Now()
+	id := func(at time.Time, n int64) chat.MessageID {
+		return chat.MessageID((int64(chat.MillisOf(at))-int64(chat.SnowflakeEpoch))<<22 | n)
+	}
+	for name, c := range map[string]struct {
+		first, second client.Receipt
+		says          string
+	}{
+		"two messages":         {client.Receipt{ID: id(now, 1), At: chat.MillisOf(now)}, client.Receipt{ID: id(now, 2), At: chat.MillisOf(now)}, ""},
+		"one id":               {client.Receipt{ID: id(now, 1), At: chat.MillisOf(now)}, client.Receipt{ID: id(now, 1), At: chat.MillisOf(now)}, "of two messages"},
+		"a time of tomorrow":   {client.Receipt{ID: id(now, 1), At: chat.MillisOf(now.Add(time.Hour))}, client.Receipt{ID: id(now, 2), At: chat.MillisOf(now)}, "of a time"},
+		"an id an hour behind": {client.Receipt{ID: id(now, 1), At: chat.MillisOf(now)}, client.Receipt{ID: id(now.Add(-time.Hour), 2), At: chat.MillisOf(now)}, "of a time"},
+	} {
+		r := newRecord()
+		for _, got := range []client.Receipt{c.first, c.second} {
+			m := &client.Outgoing{Room: "r", ClientID: client.NewKey()}
+			r.sends("ann", 0, "a", m)
+			r.acks(m, got)
+			r.acks(m, got) // again is the same message
+		}
+		if err := r.wrong(); (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want %q", name, err, c.says)
+		}
+	}
+}

@@ -23,6 +23,7 @@ type Result struct {
 	Long     bool    `json:"long"`
 	Lossy    bool    `json:"lossy"` // it may lose messages, and shows how many
 	Seconds  float64 `json:"seconds"`
+	Old      string  `json:"began_with,omitempty"` // what its nodes began with, if not with this natter
 
 	Messages *check.Report `json:"messages,omitempty"` // nil: it didn't come to a judgement
 	Replicas *Replicas     `json:"replicas,omitempty"` // nil: there is one node, or it didn't come to it
@@ -140,6 +141,9 @@ func (r *Result) String() string {
 	fmt.Fprintf(&b, "  repeats dropped by devices %d, resets %d, outsiders sent away %d times\n", r.Repeats, r.Resets, r.Looked)
 	for i := range r.Figures {
 		fmt.Fprintf(&b, "  %s\n", &r.Figures[i])
+	}
+	if r.Old != "" {
+		fmt.Fprintf(&b, "  began with %s\n", r.Old)
 	}
 	if r.Error != "" {
 		fmt.Fprintf(&b, "  error: %s\n", r.Error)

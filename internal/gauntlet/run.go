@@ -41,6 +41,7 @@ type Scenario struct {
 	Args    []string // of natter serve
 	Limit   time.Duration
 	story   func(*Run) error
+	prepare func(*Run) error // builds other programs, before the nodes start; nil: there are none
 }
 
 // Needs tells why this machine can't run the scenario, nil if it can.
@@ -65,6 +66,8 @@ type Run struct {
 	cluster *cluster
 	crowd   *crowd
 	result  *Result
+	first   string // the program the nodes begin with
+	other   string // one that prepare has built
 }
 
 // Play runs a scenario from an empty directory to its judgement. What went wrong
@@ -108,7 +111,13 @@ func (r *Run) play() (err error) {
 		return err
 	}
 	r.say("seed %d", r.Seed)
-	r.cluster, err = newCluster(r.ctx, r.Binary, dir, r.Options.Nodes, r.Scenario)
+	r.first = r.Binary
+	if r.prepare != nil {
+		if err := r.prepare(r); err != nil {
+			return err
+		}
+	}
+	r.cluster, err = newCluster(r.ctx, r.first, dir, r.Options.Nodes, r.Scenario)
 	if r.cluster != nil {
 		defer func() { err = errors.Join(err, r.cluster.end(r.Keep || err != nil || !r.result.OK())) }()
 	}
@@ -209,7 +218,7 @@ func (r *Run) tidy() {
 	if r.Keep || !r.result.OK() {
 		return
 	}
-	for _, pattern := range []string{"data-*", "disk-*", "certs"} {
+	for _, pattern := range []string{"data-*", "disk-*", "certs", "natter-*"} {
 		all, _ := filepath.Glob(filepath.Join(r.result.Dir, pattern)) // the pattern is well formed
 		for _, path := range all {
 			_ = os.RemoveAll(path) // it is only in the way

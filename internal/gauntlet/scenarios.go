@@ -33,6 +33,8 @@ var Scenarios = []*Scenario{
 	{Name: "power-fast", Title: "the same with NATS's way to the disk, `--durability=fast`, for the difference", Nodes: 1, Disks: true, Lossy: true, Args: []string{"--durability=fast"}, Traffic: usual, Limit: 6 * time.Minute, story: power},
 	{Name: "frozen", Title: "SIGSTOP of a random node for 3 and 15 s", Nodes: 1, Traffic: usual, Limit: 6 * time.Minute, story: frozen},
 	{Name: "drain", Title: "SIGTERM of each node in turn, started again at once", Nodes: 1, Traffic: usual, Limit: 6 * time.Minute, story: drain},
+	{Name: "upgrade", Title: "each node in turn stopped, and started again with this natter; before it was the one before", Nodes: 3, Traffic: usual, Limit: 8 * time.Minute, prepare: buildOld, story: upgrade},
+	{Name: "clock", Title: "one node's clock an hour ahead, and behind: when it starts, and for a while when it runs", Nodes: 3, Traffic: Traffic{People: 12, Rate: 100, Bytes: 120}, Limit: 15 * time.Minute, prepare: buildSkewed, story: clock},
 	{Name: "full", Title: "the disk of one node full, slowly and all at once", Nodes: 1, Disks: true, Traffic: usual, Limit: 6 * time.Minute, story: full},
 	{Name: "minority", Title: "the node with most leaders cut off from the others for 20 s", Nodes: 3, Network: true, Traffic: usual, Limit: 8 * time.Minute, story: minority},
 	{Name: "one-way", Title: "what the node with most leaders sends to the others lost for 20 s", Nodes: 3, Network: true, Traffic: usual, Limit: 8 * time.Minute, story: oneWay},

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"natter/internal/builds"
 )
 
 // The programs are built once a test process, from the tree the tests are of.
@@ -64,22 +66,7 @@ func Binary(t testing.TB) string {
 }
 
 // Root is the module's directory.
-func Root() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			return "", fmt.Errorf("no go.mod above the working directory")
-		}
-		dir = up
-	}
-}
+func Root() (string, error) { return builds.Root() }
 
 // Cleanup removes what Binary built. Call it from TestMain, after the tests.
 func Cleanup() {

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -104,6 +105,33 @@ func (n *Node) StartWith(env ...string) {
 		n.t.Fatal(err)
 	}
 	n.now = p
+}
+
+// StartAs is Start with another program, or over another data directory, this once; empty
+// is its own.
+func (n *Node) StartAs(program, data string) {
+	n.t.Helper()
+	was := n.opts
+	n.opts.Binary, n.opts.Data = cmp.Or(program, was.Binary), cmp.Or(data, was.Data)
+	n.Start()
+	n.opts = was
+}
+
+// WaitRefused waits until a node that was started has ended by itself, and returns its
+// exit code and the last of what it said.
+func (n *Node) WaitRefused() (code int, tail string) {
+	n.t.Helper()
+	p := n.take()
+	if p == nil {
+		n.t.Fatal("the node is down")
+	}
+	select {
+	case <-p.Ended():
+	case <-time.After(ReadyLimit):
+		p.Kill()
+		n.t.Fatalf("after %s the node has not ended\n%s", ReadyLimit, p.Tail())
+	}
+	return p.ExitCode(), p.Tail()
 }
 
 // WaitReady waits until the node may take traffic, and tells how long it took.

@@ -192,6 +192,12 @@ func (n *Node) Killed() bool {
 	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
+// ExitCode is what it ended with, -1 if a signal ended it. It waits for its end.
+func (n *Node) ExitCode() int {
+	<-n.ended
+	return n.cmd.ProcessState.ExitCode()
+}
+
 // AskToStop asks the process to end.
 func (n *Node) AskToStop() {
 	_ = n.cmd.Process.Signal(syscall.SIGTERM) // an error means that it has ended already

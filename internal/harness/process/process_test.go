@@ -2,9 +2,11 @@ package process
 
 import (
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,5 +100,29 @@ func TestRun(t *testing.T) {
 	}
 	if err := Run(exec.Command(program(t, "exit $1").Binary, "3")); err == nil || !strings.Contains(err.Error(), "exit status 3") {
 		t.Errorf("a failure is %v", err)
+	}
+}
+
+// TestListening: where a process listens is found, and nothing else.
+func TestListening(t *testing.T) {
+	for _, network := range []string{"tcp4", "tcp6"} {
+		l, err := net.Listen(network, map[string]string{"tcp4": "127.0.0.1:0", "tcp6": "[::1]:0"}[network])
+		if err != nil {
+			t.Logf("not over %s here: %v", network, err)
+			continue
+		}
+		c, err := net.Dial(network, l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := Listening(os.Getpid())
+		if err != nil || !slices.Contains(all, l.Addr().String()) || slices.Contains(all, c.LocalAddr().String()) {
+			t.Errorf("it listens at %q, %v; want %s among them", all, err, l.Addr())
+		}
+		_ = c.Close()
+		_ = l.Close()
+		if all, err := Listening(os.Getpid()); err != nil || slices.Contains(all, l.Addr().String()) {
+			t.Errorf("closed, it listens at %q, %v", all, err)
+		}
 	}
 }
