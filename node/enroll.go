@@ -76,8 +76,8 @@ func (r *roll) change(ctx context.Context, to func(rollRecord) (rollRecord, erro
 		if _, err = r.write(ctx, record); chat.KindOf(err) != chat.KindConflict {
 			return err
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if err := wait(ctx, joinLook); err != nil {
+			return err
 		}
 	}
 }
@@ -106,6 +106,9 @@ func (r *roll) follow(ctx context.Context) {
 const (
 	knockEach   = time.Second
 	knockWithin = 2 * time.Second // for all members at once
+	// knockOthers is how long the others have when one has let this node in. Whoever
+	// answers later opens a route, or doesn't.
+	knockOthers = 200 * time.Millisecond
 )
 
 // letIn waits until none of the members that answer turns this node away. NATS isn't
@@ -142,8 +145,8 @@ func (m *member) knock(ctx context.Context) (in bool) {
 	var open atomic.Bool
 	for _, address := range m.others {
 		all.Go(func() {
-			if m.knockAt(ctx, address) {
-				open.Store(true)
+			if m.knockAt(ctx, address) && !open.Swap(true) {
+				time.AfterFunc(knockOthers, cancel)
 			}
 		})
 	}
@@ -160,8 +163,7 @@ func (m *member) knockAt(ctx context.Context, address string) (in bool) {
 	}
 	c := tls.Client(plain, config)
 	defer c.Close()
-	deadline, _ := ctx.Deadline()
-	_ = c.SetDeadline(deadline)
+	defer context.AfterFunc(ctx, func() { _ = plain.Close() })()
 	if c.HandshakeContext(ctx) != nil {
 		return false
 	}
@@ -173,31 +175,4 @@ func (m *member) knockAt(ctx context.Context, address string) (in bool) {
 		m.roll.shutBy(c.ConnectionState().PeerCertificates[0].Subject.CommonName)
 	}
 	return err == nil
-}
-
-// forgetShut empties who doesn't know this member's store, and returns who didn't.
-func (r *roll) forgetShut() map[string]bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	before := r.shut
-	r.shut = map[string]bool{}
-	return before
-}
-
-// shutOut are the nodes that don't know this member's store, by name, after a round of
-// knocking: those of before as well if nobody answered.
-func (r *roll) shutOut(in bool, before map[string]bool) []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !in && len(r.shut) == 0 {
-		r.shut = before
-	}
-	return slices.Sorted(maps.Keys(r.shut))
-}
-
-// shutBy notes that a node turned this one away.
-func (r *roll) shutBy(name string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.shut[name] = true
 }
