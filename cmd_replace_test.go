@@ -181,6 +181,10 @@ func TestEmptiedStreamsAreAnotherStore(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(w.a.Data(), "jetstream")); err != nil {
 		t.Fatal(err)
 	}
+	harness.WaitFor(t, "the order waits for the node", func() bool {
+		r, err := askReplace(harness.Context(t), strings.TrimPrefix(w.d.AdminURL(), "http://"), "a", "")
+		return err == nil && r.State == node.ReplaceWaiting
+	})
 	w.a.Start()
 	w.tells(w.a, "/readyz", "`natter cluster replace a`")
 	if out, err := w.replace("a", w.d); err != nil {

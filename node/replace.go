@@ -85,7 +85,10 @@ func (n *Node) replace(ctx context.Context, member, store string) (*Replacement,
 	if err != nil {
 		return nil, err
 	}
-	if store != "" && store == m.Store || linked(words, member) {
+	next := newcomer(words)
+	// A store that the roll has by now was turned away before it had.
+	letIn := next == m.Store && m.Next == "" || store != "" && store == m.Store
+	if letIn || linked(words, member) {
 		if linked(words, member) {
 			words, err = n.assents.ask(ctx, question{Member: member}, append(others, member))
 		}
@@ -94,7 +97,6 @@ func (n *Node) replace(ctx context.Context, member, store string) (*Replacement,
 		}
 		return n.filling(ctx, member, m, words), nil
 	}
-	next := newcomer(words)
 	if next == "" {
 		return &Replacement{Member: member, State: ReplaceWaiting, Detail: "waiting for a node of the name " + member + " with an empty data directory to start", Behind: []string{}, Refused: []string{}}, nil
 	}
