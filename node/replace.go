@@ -79,6 +79,8 @@ func (n *Node) replace(ctx context.Context, member, store string) (*Replacement,
 		return nil, noReplacing(chat.KindNotFound, "%s is no member of this cluster, its members are %s; a replacement takes the name of the one it replaces, and a certificate of that name", member, record.names())
 	case member == n.config.Name:
 		return nil, noReplacing(chat.KindConflict, "this is %s; another node must be told to replace it", member)
+	case len(record.Members) < own.size:
+		return nil, noReplacing(chat.KindConflict, "the roll has %s of %d members: each must have started once with a version that has it", record.names(), own.size)
 	}
 	others := slices.DeleteFunc(slices.Sorted(maps.Keys(record.Members)), func(name string) bool { return name == member })
 	words, err := n.assents.ask(ctx, question{Member: member}, others)
@@ -138,10 +140,9 @@ func (n *Node) filling(ctx context.Context, member string, m rollMember, words m
 	default:
 		r.Behind = append(r.Behind, w.Behind...)
 		for _, l := range n.store.Leaders(ctx) {
-			for _, c := range l.Replicas {
-				if c.Node == member && (c.Offline || !c.Current) && !slices.Contains(r.Behind, l.Stream) {
-					r.Behind = append(r.Behind, l.Stream)
-				}
+			lacks := slices.ContainsFunc(l.Replicas, func(c jetstream.Replica) bool { return c.Node == member && (c.Offline || !c.Current) })
+			if (lacks || l.Leader == "") && !slices.Contains(r.Behind, l.Stream) {
+				r.Behind = append(r.Behind, l.Stream)
 			}
 		}
 		if r.Detail = "it has everything"; len(r.Behind) == 0 {
