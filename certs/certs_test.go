@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -251,6 +252,50 @@ func shake(t *testing.T, from, to *Node, says string) {
 		t.Errorf("%s to %s: %v, %d met", from.Name, to.Name, err, len(met))
 	case says != "" && (err == nil || !strings.Contains(err.Error(), says)):
 		t.Errorf("%s to %s: %v; want %q", from.Name, to.Name, err, says)
+	}
+}
+
+// What a node tells of itself reaches the other in both directions, and either may turn
+// the other away by it.
+func TestARouteTellsMore(t *testing.T) {
+	h := newHome(t)
+	h.authority("ca", "")
+	h.node("ca", "a")
+	h.node("ca", "b")
+	a, b := h.load("a"), h.load("b")
+	for _, refuses := range []string{"", "a", "b"} {
+		var mu sync.Mutex
+		heard := map[string]string{} // by who heard it
+		route := func(n *Node, says string) *tls.Config {
+			return n.Route(func() []byte { return []byte(says) }, func(c *x509.Certificate, told []byte) error {
+				mu.Lock()
+				defer mu.Unlock()
+				heard[n.Name] = c.Subject.CommonName + " " + string(told)
+				if refuses == n.Name {
+					return errors.New("turned away")
+				}
+				return nil
+			})
+		}
+		client, server := net.Pipe()
+		answered := make(chan error, 1)
+		go func() {
+			s := tls.Server(server, route(b, "I am b"))
+			err := s.Handshake()
+			if err == nil {
+				_, err = s.Write([]byte{1})
+			}
+			_ = server.Close()
+			answered <- err
+		}()
+		config := route(a, "I am a")
+		config.ServerName = "b"
+		_, err := tls.Client(client, config).Read(make([]byte, 1))
+		_ = client.Close()
+		err = errors.Join(err, <-answered)
+		if (err == nil) != (refuses == "") || heard["a"] != "b I am b" || refuses != "a" && heard["b"] != "a I am a" {
+			t.Errorf("%q refuses: %v; heard %q", refuses, err, heard)
+		}
 	}
 }
 

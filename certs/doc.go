@@ -13,5 +13,6 @@
 // A node's certificate has the node's name as its common name, and among its
 // hosts the one that stands for it in the members' list: who connects to a member
 // verifies that, and either side verifies that the other's certificate is of the
-// authority. TLS 1.3 only.
+// authority. TLS 1.3 only. Beside its certificate a node may tell more of itself in
+// the handshake (Route).
 package certs

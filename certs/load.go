@@ -152,3 +152,41 @@ func (n *Node) TLS(met func(*x509.Certificate)) *tls.Config {
 		},
 	}
 }
+
+// Route is TLS for a node that tells more of itself than its certificate does. say is
+// what it tells, in each handshake: 1 to 65,535 bytes. met is called with each verified
+// certificate and what its node told, nil if nothing; its error ends the handshake. Both
+// are called from many goroutines and must not block.
+//
+// What is told goes where certificates have their timestamps of transparency logs, which
+// these never have: TLS carries it both ways and signs it with the certificate's key.
+func (n *Node) Route(say func() []byte, met func(c *x509.Certificate, told []byte) error) *tls.Config {
+	config := n.TLS(func(*x509.Certificate) {})
+	verify := config.VerifyConnection
+	config.VerifyConnection = func(s tls.ConnectionState) error {
+		if err := verify(s); err != nil {
+			return err
+		}
+		var told []byte
+		if len(s.SignedCertificateTimestamps) > 0 {
+			told = s.SignedCertificateTimestamps[0]
+		}
+		return met(s.PeerCertificates[0], told)
+	}
+	telling := func() tls.Certificate {
+		pair := n.pair
+		pair.SignedCertificateTimestamps = [][]byte{say()}
+		return pair
+	}
+	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		pair := telling()
+		return &pair, nil
+	}
+	plain := config.Clone()
+	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		one := plain.Clone()
+		one.Certificates = []tls.Certificate{telling()}
+		return one, nil
+	}
+	return config
+}

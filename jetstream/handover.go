@@ -41,6 +41,9 @@ func (s *Store) streams() []string {
 	return append(names, streamCheckpoint, streamCursors, streamRecords)
 }
 
+// Streams are the names of all streams that are on disk.
+func (s *Store) Streams() []string { return append(s.streams(), streamSeen) }
+
 // Leaders tells for each stream who leads it and how far its replicas are, in the
 // order of their names. A stream whose leader doesn't answer until ctx ends, or for
 // 2 s, has none.

@@ -217,13 +217,25 @@ func TestAMembersIdentity(t *testing.T) {
 			t.Errorf("%v is %T", err, err)
 		}
 	}
-	// A fresh member with other partitions is refused by the cluster's record, and
-	// may come back with the right ones.
-	c.startAll(c.all[0], c.all[1])
+	// A fresh member that was let in, with other partitions, is refused by the cluster's
+	// record.
+	nodes := c.startAll(c.all[0], c.all[1])
 	c.all[2].Data = filepath.Join(c.dir, "fresh")
 	c.all[2].Partitions = 2
-	if err := refusal(t, c.all[2], "partitions: the cluster was made with 1"); !errors.As(err, &setting) {
-		t.Errorf("%v is %T", err, err)
+	b := c.start(c.all[2])
+	var r *Replacement
+	for r == nil || r.State == ReplaceWaiting {
+		var err error
+		if r, err = nodes[0].replace(t.Context(), "c", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r.State != ReplaceFilling || r.Store == "" {
+		t.Errorf("%+v", r)
+	}
+	<-b.done
+	if !errors.As(b.err, &setting) || !strings.Contains(b.err.Error(), "partitions: the cluster was made with 1") {
+		t.Errorf("%v is %T", b.err, b.err)
 	}
 }
 
@@ -308,8 +320,13 @@ func TestStrangersAtTheClusterPorts(t *testing.T) {
 			t.Errorf("the route port, %s: heard %q, %v", name, got, err)
 		}
 	}
-	if got, err := knock(t, route, trusting(func(*tls.Config) {})); err != nil || !strings.HasPrefix(got, "INFO ") {
-		t.Errorf("a member's certificate: %q, %v", got, err) // or the table above proves nothing
+	if got, err := knock(t, route, trusting(func(*tls.Config) {})); got != "" || err == nil {
+		t.Errorf("a member's certificate without its store: heard %q, %v", got, err)
+	}
+	telling := own.Route(nodes[1].member.roll.say, func(*x509.Certificate, []byte) error { return nil })
+	telling.ServerName = "127.0.0.1"
+	if got, err := knock(t, route, telling); err != nil || !strings.HasPrefix(got, "INFO ") {
+		t.Errorf("a member's certificate and store: %q, %v", got, err) // or the table above proves nothing
 	}
 	if _, err := nats.Connect("nats://"+route, nats.NoReconnect(), nats.Timeout(3*time.Second)); err == nil {
 		t.Error("a plain client got in by the route port")

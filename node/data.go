@@ -30,7 +30,11 @@ const (
 	identityFile = "natter.json" // what it was made with
 	lockFile     = "lock"        // held by the one process that uses it
 	runningFile  = "running"     // there while a node runs: at start it means a crash
+	rollFile     = "members"     // a member's copy of the cluster's roll
 	streamsDir   = "jetstream"
+	// storeFile is the id of what is beside it. It lies among the streams, so that
+	// who empties them takes it away too.
+	storeFile = streamsDir + "/store"
 )
 
 // identity is what a data directory was made with, and can't be changed by
@@ -145,6 +149,29 @@ func (d *directory) started() error {
 		return &DataError{d.path, fmt.Sprintf("can't be written: %v", reason(err))}
 	}
 	return nil
+}
+
+// store is the id of the directory's streams; one is made for those that have none,
+// as where there are no streams yet.
+func (d *directory) store() (id string, err error) {
+	refuse := func(format string, args ...any) error { return &DataError{d.path, fmt.Sprintf(format, args...)} }
+	switch b, err := os.ReadFile(d.file(storeFile)); {
+	case err == nil:
+		if id = strings.TrimSpace(string(b)); !isStore(id) {
+			return "", refuse("has a %s that isn't the id of a store: %.40q", storeFile, id)
+		}
+		return id, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return "", refuse("can't be read: %v", reason(err))
+	}
+	if err := os.MkdirAll(d.file(streamsDir), 0o700); err != nil {
+		return "", refuse("can't be written: %v", reason(err))
+	}
+	id = newStore()
+	if err := writeSynced(d.file(storeFile), []byte(id+"\n")); err != nil {
+		return "", refuse("can't be written: %v", reason(err))
+	}
+	return id, syncDirectory(d.path)
 }
 
 func (d *directory) file(name string) string { return filepath.Join(d.path, name) }
@@ -275,6 +302,8 @@ func syncFile(path string) error {
 	}
 	return errors.Join(f.Sync(), f.Close())
 }
+
+func syncParent(path string) error { return syncDirectory(filepath.Dir(path)) }
 
 func syncDirectory(path string) error {
 	f, err := os.Open(path)

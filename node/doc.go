@@ -14,6 +14,8 @@
 // # Goroutines
 //
 // Start's owners are the Node's: one serves the edge, one the admin listener,
-// one renews the ids' lease, one looks at the disk; Stop waits for all of them. Whatever fails for good
+// one renews the ids' lease, one looks at the disk; Stop waits for all of them. In a
+// cluster two more answer the other members' questions and follow the roll; they end
+// with the store. Whatever fails for good
 // calls fail, which wakes Wait; it doesn't stop anything by itself.
 package node

@@ -20,6 +20,7 @@ import (
 //	certificates      they tell the cluster's id and this node's name: nothing else of
 //	                  the cluster is known yet, and another cluster's store or another
 //	                  node's is refused before a byte crosses a route
+//	knocking          the members that are there know this node's store (roll.go)
 //	routes            until there is a majority
 //	a leader          of JetStream's own Raft group; then its view must be current here
 //	the record        what the cluster was made with: this node's settings must be alike
@@ -35,6 +36,9 @@ func (n *Node) meetPeers(ctx context.Context) error {
 		peers := n.nats.peers()
 		if lack := n.lack(peers); lack > 0 {
 			have := strings.Join(append([]string{n.config.Name}, peers...), ", ")
+			if by := n.member.roll.shutNow(); len(by) > 0 {
+				return n.member.roll.shutHint(by)
+			}
 			return fmt.Sprintf("waiting for peers: have %s; need %d of %s", have, lack, strings.Join(n.member.missing(peers), ", "))
 		}
 		if !n.nats.led() {
@@ -95,7 +99,9 @@ type clusterRecord struct {
 func (n *Node) agree(ctx context.Context, bucket func(string) chat.Records) error {
 	mine := clusterRecord{Version: 1, ClusterID: n.member.certs.ClusterID, Name: n.config.ClusterName,
 		Partitions: n.config.Partitions, Format: dataFormat, Created: chat.MillisOf(time.Now())}
-	record, err := n.clusterRecord(ctx, bucket("node"), mine)
+	records := bucket("node")
+	n.member.roll.open(records)
+	record, err := n.clusterRecord(ctx, records, mine)
 	if err != nil {
 		return fmt.Errorf("the cluster's record: %w", err)
 	}
@@ -112,6 +118,12 @@ func (n *Node) agree(ctx context.Context, bucket func(string) chat.Records) erro
 	case record.Partitions != mine.Partitions:
 		return refuse("partitions", "the cluster was made with %d, which can't change; this node was started with %d", record.Partitions, mine.Partitions)
 	}
+	var no *rollError
+	if err := n.member.roll.enroll(ctx); errors.As(err, &no) {
+		return &DataError{n.data.path, "isn't the cluster's: " + no.Error()}
+	} else if err != nil {
+		return fmt.Errorf("the cluster's roll: %w", err)
+	}
 	if err := n.data.join(record.Partitions); err != nil {
 		return &DataError{n.data.path, fmt.Sprintf("can't be written: %v", reason(err))}
 	}
@@ -123,6 +135,9 @@ func (n *Node) clusterRecord(ctx context.Context, records chat.Records, mine clu
 	b, _, err := records.Get(ctx, clusterKey)
 	if chat.KindOf(err) == chat.KindNotFound {
 		if b, err = json.Marshal(mine); err != nil {
+			return record, err
+		}
+		if err = n.member.roll.begin(ctx); err != nil {
 			return record, err
 		}
 		if _, err = records.Put(ctx, clusterKey, b, 0); chat.KindOf(err) == chat.KindConflict { // another node was quicker

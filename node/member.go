@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"log/slog"
@@ -26,6 +27,8 @@ type member struct {
 	name   string // of the cluster
 	own    string // this node's address among the members'
 	others []string
+	roll   *roll       // whose store is whose; nil until enter
+	tls    *tls.Config // of the routes
 
 	mu  sync.Mutex
 	met map[string]*x509.Certificate // of the nodes that proved who they are, by name
@@ -48,6 +51,19 @@ func newMember(c *config.Config, now time.Time) (*member, error) {
 		}
 	}
 	return m, nil
+}
+
+// enter takes the roll of the node's data directory, and makes of it and the
+// certificates what the routes are opened with.
+func (m *member) enter(r *roll) {
+	m.roll = r
+	m.tls = m.certs.Route(r.say, func(c *x509.Certificate, told []byte) error {
+		if err := r.meet(c.Subject.CommonName, told); err != nil {
+			return err
+		}
+		m.meet(c)
+		return nil
+	})
 }
 
 // find picks the node's own address: the one whose host its certificate stands
@@ -101,7 +117,7 @@ func (m *member) configure(o *server.Options) error {
 	o.AuthTimeout = 1 // seconds
 	o.Cluster = server.ClusterOpts{
 		Name: m.name, Host: cmp.Or(host, "0.0.0.0"), Port: port,
-		TLSConfig: m.certs.TLS(m.meet), TLSTimeout: routeHandshake, AuthTimeout: routeHandshake,
+		TLSConfig: m.tls, TLSTimeout: routeHandshake, AuthTimeout: routeHandshake,
 		// Members connect to each other as listed, never to what gossip has heard.
 		Advertise: m.own, NoAdvertise: true,
 		// One route carries NATTER's messages; SYS, which carries Raft, has its own.

@@ -33,40 +33,42 @@ var ErrAddressInUse = errors.New("the address is in use")
 
 // Node is a running node. Its methods are safe for concurrent use.
 type Node struct {
-	config   *config.Config
-	log      *slog.Logger
-	registry *prometheus.Registry
-	member   *member // nil: alone
-	data     *directory
-	stage    *stage
-	listener *listener
-	early    *early
-	most     int          // connections at once
-	secure   *tls.Config  // nil: no TLS
-	back     net.Listener // of the admin; nil: none
-	operator *http.Server
-	nats     *natsServer
-	store    *jetstream.Store
-	peers    *peers
-	lease    *nodeLease
-	roster   *roster                       // nil: a node alone
-	clocks   *clocks                       // nil: a node alone
-	steady   steady                        // of clocks
-	clock    atomic.Pointer[time.Duration] // how far it is ahead; nil: it isn't far
-	majority *majority                     // nil: a node alone
-	asks     atomic.Pointer[majority]      // majority, for who may look before it is there
-	cut      atomic.Bool                   // clients are sent elsewhere, see cutoff.go
-	holds    holds
-	ids      *ids
-	numbers  atomic.Pointer[ids] // ids, for who may look before it is there
-	accounts *auth.Service
-	contacts *contacts.Service
-	edge     *edge.Edge
-	built    bool        // the web app is in this binary
-	marked   bool        // the mark "running" was left
-	opened   bool        // the store was begun to be opened
-	since    chat.Millis // when Start was called
-	serves   atomic.Bool // clients are let in
+	config    *config.Config
+	log       *slog.Logger
+	registry  *prometheus.Registry
+	member    *member // nil: alone
+	data      *directory
+	stage     *stage
+	listener  *listener
+	early     *early
+	most      int          // connections at once
+	secure    *tls.Config  // nil: no TLS
+	back      net.Listener // of the admin; nil: none
+	operator  *http.Server
+	nats      *natsServer
+	store     *jetstream.Store
+	peers     *peers
+	lease     *nodeLease
+	roster    *roster                       // nil: a node alone
+	clocks    *clocks                       // nil: a node alone
+	steady    steady                        // of clocks
+	clock     atomic.Pointer[time.Duration] // how far it is ahead; nil: it isn't far
+	majority  *majority                     // nil: a node alone
+	assents   *assents                      // nil: a node alone
+	asks      atomic.Pointer[majority]      // majority, for who may look before it is there
+	replacing sync.Mutex                    // held while a member is replaced by this node
+	cut       atomic.Bool                   // clients are sent elsewhere, see cutoff.go
+	holds     holds
+	ids       *ids
+	numbers   atomic.Pointer[ids] // ids, for who may look before it is there
+	accounts  *auth.Service
+	contacts  *contacts.Service
+	edge      *edge.Edge
+	built     bool        // the web app is in this binary
+	marked    bool        // the mark "running" was left
+	opened    bool        // the store was begun to be opened
+	since     chat.Millis // when Start was called
+	serves    atomic.Bool // clients are let in
 
 	started  atomic.Bool // Start is through: what is above doesn't change any more
 	serving  sync.WaitGroup
@@ -108,6 +110,13 @@ func Start(ctx context.Context, c *config.Config, log *slog.Logger) (_ *Node, er
 	if n.data, err = openDirectory(c.Data, as, begun); err != nil {
 		return nil, err
 	}
+	if n.member != nil {
+		own, err := openRoll(n.data, c.Name, len(c.Cluster), log.With("part", "roll"))
+		if err != nil {
+			return nil, err
+		}
+		n.member.enter(own)
+	}
 	if err := n.listen(); err != nil {
 		return nil, err
 	}
@@ -132,6 +141,11 @@ func (n *Node) begin(ctx context.Context) (err error) {
 	n.marked = true
 	if !n.data.clean {
 		n.log.Warn("the last stop was not in order; what it left unfinished is made again")
+	}
+	if n.member != nil {
+		if err := n.letIn(ctx); err != nil {
+			return err
+		}
 	}
 	n.stage.is("starting NATS")
 	if n.nats, err = startServer(n.data, n.config.Name, n.config.Durability == config.Safe, n.member, n.log, n.fail); err != nil {

@@ -88,6 +88,12 @@ func (n *Node) takePlace(ctx context.Context, to prometheus.Registerer) (err err
 			return err
 		}
 		n.asks.Store(n.majority)
+		if nc, err = n.nats.connect("assent"); err != nil {
+			return err
+		}
+		if n.assents, err = answerAssent(nc, n.word, n.member.roll, n.log.With("part", "roll")); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -159,6 +165,9 @@ func (n *Node) part(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
+	if n.assents != nil {
+		n.assents.close()
+	}
 	if n.roster != nil {
 		n.roster.close(ctx)
 	}

@@ -78,6 +78,7 @@ func (n *Node) status(ctx context.Context) *Status {
 			connected := n.nats.peers()
 			s.Missing = append(s.Missing, n.member.missing(connected)...)
 			s.notConnected(len(n.member.others) - len(connected))
+			s.addRoll(n.member.roll)
 		}
 		s.addLeaders(n.store.Leaders(ctx))
 	}
@@ -115,6 +116,19 @@ func (s *Status) addPeers(all []peer) {
 			s.problem("%s: its lease has run out: it is down or cut off", p.Name)
 		default:
 			s.problem("%s: it is %s", p.Name, state)
+		}
+	}
+}
+
+// addRoll adds whose store isn't the roll's.
+func (s *Status) addRoll(own *roll) {
+	for _, name := range own.strangers() {
+		s.problem("%s: it came with a store that isn't its own by the roll, and was turned away: if its data is lost, `natter cluster replace %s` on another node takes the new one", name, name)
+	}
+	record := own.current()
+	for _, name := range slices.Sorted(maps.Keys(record.Members)) {
+		if record.Members[name].Next != "" {
+			s.problem("%s: its replacement was begun and not ended: `natter cluster replace %s` goes on with it", name, name)
 		}
 	}
 }
