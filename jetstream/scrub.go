@@ -62,6 +62,9 @@ func (s *Store) sumsOn(ctx context.Context, stream, node string, from, to uint64
 	for {
 		m, err := consumer.Next(jetstream.FetchMaxWait(scrubUnread))
 		if errors.Is(err, nats.ErrTimeout) {
+			if _, err := consumer.Info(ctx); err != nil {
+				return nil, err // the node doesn't answer at all, which says nothing of its replica
+			}
 			return found, nil // what is left can't be read
 		}
 		if err != nil {
