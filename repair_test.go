@@ -13,7 +13,6 @@ import (
 
 func TestRepairCommand(t *testing.T) {
 	n := harness.StartNode(t)
-	t.Cleanup(harness.Cleanup)
 	ann, bob := harness.SignUp(t, n, "Ann"), harness.SignUp(t, n, "Bob")
 	room := ann.DirectWith(bob)
 	phone := ann.Online("", nil)

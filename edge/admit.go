@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"mime"
+	"net/http"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -33,6 +34,11 @@ func (e *Edge) admit(r Route) func(huma.Context, func(huma.Context)) {
 func (e *Edge) mayPass(c *fasthttp.RequestCtx, req *request, r Route, wanted *huma.RequestBody) error {
 	if err := knownQuery(c, e.queries[r.ID]); err != nil {
 		return err
+	}
+	if r.Access == SignedIn || r.Method != http.MethodGet {
+		if err := e.present(); err != nil {
+			return err
+		}
 	}
 	if r.Access == SignedIn {
 		if err := e.identify(e.life, c, req); err != nil {

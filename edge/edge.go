@@ -36,6 +36,7 @@ type Edge struct {
 	life     context.Context // ends when draining begins
 	drain    context.CancelFunc
 	draining atomic.Bool
+	away     away
 }
 
 // New prepares an Edge; Serve starts it.

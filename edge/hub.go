@@ -17,6 +17,7 @@ type hub struct {
 	of     map[chat.UserID][]*session // those after hello, oldest first
 	open   map[*session]struct{}      // those before hello too
 	closed bool                       // nobody more comes in
+	away   bool                       // nobody does for now
 	all    sync.WaitGroup             // of open
 }
 
@@ -24,11 +25,12 @@ func newHub(most int) *hub {
 	return &hub{most: most, of: map[chat.UserID][]*session{}, open: map[*session]struct{}{}}
 }
 
-// begin counts a new socket; false when the node is closing.
+// begin counts a new socket; false when the node is closing, or
+// sends its clients elsewhere.
 func (h *hub) begin(s *session) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed {
+	if h.closed || h.away {
 		return false
 	}
 	h.open[s] = struct{}{}
@@ -101,6 +103,14 @@ func (h *hub) shut() []*session {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
+	return h.openLocked()
+}
+
+// suspend lets nobody in, or everybody again, and returns who is there.
+func (h *hub) suspend(away bool) []*session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.away = away
 	return h.openLocked()
 }
 

@@ -27,6 +27,8 @@ func (e *Edge) Serve(ln net.Listener) error {
 // every session and every request has ended, or with ctx's error.
 func (e *Edge) Shutdown(ctx context.Context) error {
 	e.draining.Store(true)
+	e.Resume()
+	e.away.leaving.Wait()
 	e.drain() // long polls and streams answer and end
 	e.farewell(ctx)
 	sessions := make(chan struct{})
@@ -47,6 +49,20 @@ func (e *Edge) Shutdown(ctx context.Context) error {
 // farewell lets the sockets go in waves, so that those who are told where to go
 // don't all arrive there at once. Without another node they are only closed.
 func (e *Edge) farewell(ctx context.Context) {
+	spread := maxSpread
+	if deadline, ok := ctx.Deadline(); ok {
+		spread = min(spread, (time.Until(deadline)-drainWithin)/2)
+	}
+	because := goodbye{wire.CloseDraining, "the node is draining"}
+	e.letGo(ctx, e.hub.shut(), spread, because)
+	for _, s := range e.hub.sessions() {
+		s.close(because.code, because.reason)
+	}
+}
+
+// letGo tells sessions to move, in waves over spread, and closes those that stay. It
+// returns when the last wave is through; who hasn't been told when ctx ends stays.
+func (e *Edge) letGo(ctx context.Context, sessions []*session, spread time.Duration, because goodbye) {
 	var others []wire.Node
 	for _, n := range e.Nodes("") {
 		if n.ID != e.NodeID {
@@ -54,27 +70,19 @@ func (e *Edge) farewell(ctx context.Context) {
 		}
 	}
 	frame := wire.Encode(&wire.Move{Nodes: others, WithinMS: drainWithin.Milliseconds()})
-	sessions := e.hub.shut()
 	if len(others) == 0 {
-		dismiss(ctx, sessions, frame, 0)
+		dismiss(ctx, sessions, frame, 0, because)
 		return
-	}
-	spread := maxSpread
-	if deadline, ok := ctx.Deadline(); ok {
-		spread = min(spread, (time.Until(deadline)-drainWithin)/2)
 	}
 	var gone sync.WaitGroup
 	for _, w := range waves(len(sessions), spread) {
 		gone.Go(func() {
 			if sleep(ctx, w.after) {
-				dismiss(ctx, sessions[w.from:w.to], frame, drainWithin)
+				dismiss(ctx, sessions[w.from:w.to], frame, drainWithin, because)
 			}
 		})
 	}
 	gone.Wait()
-	for _, s := range e.hub.sessions() {
-		s.close(wire.CloseDraining, "the node is draining")
-	}
 }
 
 // The waves of a farewell: how many sockets are one at least, how many waves
@@ -105,7 +113,7 @@ func waves(n int, spread time.Duration) []wave {
 }
 
 // dismiss tells sessions to go, gives them time to, and closes those that stay.
-func dismiss(ctx context.Context, sessions []*session, move []byte, within time.Duration) {
+func dismiss(ctx context.Context, sessions []*session, move []byte, within time.Duration, because goodbye) {
 	for _, s := range sessions {
 		s.put(move)
 	}
@@ -120,7 +128,7 @@ func dismiss(ctx context.Context, sessions []*session, move []byte, within time.
 		}
 	}
 	for _, s := range sessions {
-		s.close(wire.CloseDraining, "the node is draining")
+		s.close(because.code, because.reason)
 	}
 }
 

@@ -58,6 +58,9 @@ func (e *Edge) sync(ctx context.Context, in *syncInput) (*reply[syncAnswer], err
 	defer cancel()
 	if wait > 0 {
 		defer e.polls.begin(who.User, who.Device, cancel)()
+		if err = e.present(); err != nil { // after begin: the end of all polls may have been before it
+			return nil, err
+		}
 		if stop, err = e.Queues.Follow(who.User, func(*chat.Entry) { nudge(hints) }); err != nil {
 			return nil, err
 		}
@@ -152,5 +155,18 @@ func (p *polls) end(d chat.DeviceID) {
 	p.mu.Unlock()
 	if ended != nil {
 		ended.end()
+	}
+}
+
+// endAll ends every poll and stream there is.
+func (p *polls) endAll() {
+	p.mu.Lock()
+	ended := make([]*poll, 0, len(p.of))
+	for _, one := range p.of {
+		ended = append(ended, one)
+	}
+	p.mu.Unlock()
+	for _, one := range ended {
+		one.end()
 	}
 }

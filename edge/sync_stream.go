@@ -28,6 +28,9 @@ func (e *Edge) stream(c *fiber.Ctx) error {
 	cursor := c.Get("Last-Event-ID")
 	err := knownQuery(raw, map[string]bool{"cursor": true})
 	if err == nil {
+		err = e.present()
+	}
+	if err == nil {
 		err = e.identify(e.life, raw, req)
 	}
 	if err == nil {
@@ -84,6 +87,9 @@ func (s *stream) run() error {
 		defer expire()
 	}
 	defer s.e.polls.begin(s.who.User, s.who.Device, cancel)()
+	if err := s.e.present(); err != nil { // after begin: the end of all polls may have been before it
+		return err
+	}
 	hints := make(chan struct{}, 1)
 	stop, err := s.e.Queues.Follow(s.who.User, func(*chat.Entry) { nudge(hints) })
 	if err != nil {

@@ -112,6 +112,9 @@ func (e *Edge) mayUpgrade(c *fasthttp.RequestCtx) error {
 	case e.draining.Load():
 		return chat.Unavailable("the node is draining", time.Second)
 	}
+	if err := e.present(); err != nil {
+		return err
+	}
 	return e.limits.take(RateSocket, limitKey(req))
 }
 

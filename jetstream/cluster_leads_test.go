@@ -221,7 +221,7 @@ func (c *three) aReadIsFresh(t *testing.T) {
 }
 
 // A cursor that no node can have given is answered with reset; so is none that any
-// did, at whatever node.
+// did, at whatever node. A node that is cut off answers neither.
 func (c *three) aCursorBeyondTheQueueIsReset(t *testing.T) {
 	c.do(0, chat.Command{Op: chat.OpCreate, Room: "gfar", By: "ann", Name: "far", Users: []chat.UserID{"bob"}})
 	head, err := c.at[0].Load().Queues().Head(t.Context(), "bob")
@@ -241,4 +241,16 @@ func (c *three) aCursorBeyondTheQueueIsReset(t *testing.T) {
 	far := head
 	far.Seq += 1000
 	read(1, far, true)
+
+	// Who is cut off doesn't know who else may have given it.
+	c.apart.Store(true)
+	defer c.apart.Store(false)
+	read(1, head, false)
+	young := head
+	young.Epoch++
+	for _, at := range []chat.Cursor{far, young} {
+		if batch, err := c.at[1].Load().Queues().Read(t.Context(), "bob", at, 10); chat.KindOf(err) != chat.KindUnavailable {
+			t.Errorf("cut off, at %+v: reset %v, %v", at, batch.Reset, err)
+		}
+	}
 }

@@ -25,6 +25,8 @@ type three struct {
 	ids atomic.Uint64
 	// lies, when set, has every node believe that it leads everything.
 	lies atomic.Bool
+	// apart, when set, has every node believe that it is cut off.
+	apart atomic.Bool
 
 	mu    sync.Mutex
 	acked map[chat.RoomID]map[string]chat.Seq
@@ -62,7 +64,13 @@ func (c *three) open(i int) {
 	defer cancel()
 	server, t := c.nats.Nodes[i], c.whole
 	store, err := Open(ctx, Options{Connect: server.Connect, Partitions: clusterPartitions, Node: c.nats.Name(i), Replicas: 3,
-		Leads:          func(stream string) bool { return c.lies.Load() || server.Leads(stream) },
+		Leads: func(stream string) bool { return c.lies.Load() || server.Leads(stream) },
+		Certain: func(context.Context) error {
+			if c.apart.Load() {
+				return chat.Unavailable("cut off", time.Second)
+			}
+			return nil
+		},
 		QueueRetention: 24 * time.Hour, Log: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Fatal: func(err error) { t.Error(err) }, Progress: func(waits string) { t.Logf("%s waits: %s", c.nats.Name(i), waits) }})
 	if err != nil {

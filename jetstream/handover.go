@@ -106,6 +106,31 @@ func (s *Store) StepDown(ctx context.Context) error {
 	return nil
 }
 
+// Yield asks once for the handover of every stream this node leads, all at the same
+// time, for a node that mustn't lead for now. Its error is of those that weren't handed
+// over; call it again while others may hand streams to this one. Nothing where the node
+// is alone.
+func (s *Store) Yield(ctx context.Context) error {
+	if !s.clustered() {
+		return nil
+	}
+	names := s.streams()
+	failed := make([]error, len(names))
+	var asking sync.WaitGroup
+	for i, name := range names {
+		if !s.leads(name) {
+			continue
+		}
+		asking.Go(func() {
+			if err := s.askToStepDown(ctx, name); err != nil {
+				failed[i] = fmt.Errorf("hand over %s: %w", name, err)
+			}
+		})
+	}
+	asking.Wait()
+	return errors.Join(failed...)
+}
+
 func isLog(stream string) int {
 	if len(stream) > len(streamLog) && stream[:len(streamLog)] == streamLog {
 		return 1

@@ -42,13 +42,19 @@ func (q queues) Read(ctx context.Context, u chat.UserID, c chat.Cursor, limit in
 	stream := numbered(streamSync, n)
 	at, err := q.s.epochs.clamp(c, n)
 	if err != nil {
-		return q.reset(ctx, u)
+		return q.younger(ctx, u)
 	}
 	// Another node told the device of what this one has yet to hear of.
 	if there, err := q.s.reaches(ctx, stream, at.Seq); err != nil {
 		return chat.Batch{}, err
 	} else if !there {
-		return q.reset(ctx, u)
+		if err := q.s.certain(ctx); err != nil {
+			return chat.Batch{}, err
+		}
+		// What this node knew may have been what one that was cut off knew.
+		if there, err := q.s.reaches(ctx, stream, at.Seq); err != nil || !there {
+			return q.resetUnless(ctx, u, err)
+		}
 	}
 	from := at.Seq + 1
 	if at.Place > 0 {
@@ -95,6 +101,27 @@ func (q queues) kept(ctx context.Context, stream string, sequence uint64) (bool,
 	}
 	floor, _ := q.s.floors.of(stream) // a follower may have applied what the leader has yet to
 	return sequence+1 >= first && sequence <= max(last, floor), nil
+}
+
+// younger resets a cursor of an epoch that isn't known here, if a node that knows
+// less than the others can't be why.
+func (q queues) younger(ctx context.Context, u chat.UserID) (chat.Batch, error) {
+	return q.resetUnless(ctx, u, q.s.certain(ctx))
+}
+
+func (q queues) resetUnless(ctx context.Context, u chat.UserID, err error) (chat.Batch, error) {
+	if err != nil {
+		return chat.Batch{}, err
+	}
+	return q.reset(ctx, u)
+}
+
+// certain is nil when this node is not cut off from the others.
+func (s *Store) certain(ctx context.Context) error {
+	if s.o.Certain == nil {
+		return nil
+	}
+	return s.o.Certain(ctx)
 }
 
 func (q queues) reset(ctx context.Context, u chat.UserID) (chat.Batch, error) {

@@ -18,8 +18,8 @@ import (
 	"natter/chat"
 )
 
-// Options are what a Store needs. All fields but Registry, Leads, Progress and
-// Join are required.
+// Options are what a Store needs. All fields but Registry, Leads, Progress,
+// Certain and Join are required.
 type Options struct {
 	// Connect opens one more connection to the node's own server; the Store
 	// closes it.
@@ -45,6 +45,9 @@ type Options struct {
 	Registry       prometheus.Registerer
 	// Fatal is told of what a running Store can't mend by itself.
 	Fatal func(error)
+	// Certain is nil when, after it was called, this node heard of a majority of the
+	// nodes; it may wait a moment. nil: always.
+	Certain func(ctx context.Context) error
 	// Join is called by Open when the records can be read, and before anything else
 	// is made; its error ends Open and is returned as it is.
 	Join func(ctx context.Context, records func(bucket string) chat.Records) error
@@ -292,6 +295,10 @@ func (s *Store) caughtUp(ctx context.Context) error {
 // Hold has every command refused with why, until it is called with nil. What was
 // taken before goes on.
 func (s *Store) Hold(why *chat.Problem) { s.held.Store(why) }
+
+// GiveUp answers every command that waits for its result with why: it may have been
+// taken, or may be yet.
+func (s *Store) GiveUp(why *chat.Problem) { s.answers.expire(time.Now().Add(time.Hour), why) }
 
 // Ready is nil when commands are taken and every projector, wherever it runs, keeps
 // up with its log.

@@ -60,6 +60,7 @@ func (n *Node) admin() *http.Server {
 		}
 		fmt.Fprintln(w, "ok")
 	})
+	mux.HandleFunc("GET /cluster", n.serveStatus)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)

@@ -92,16 +92,7 @@ func watchClocks(nc *nats.Conn, node string, peers func() []string, log *slog.Lo
 
 func (c *clocks) run(ctx context.Context) {
 	defer close(c.done)
-	tick := time.NewTicker(clockEach)
-	defer tick.Stop()
-	for {
-		c.measure(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+	every(ctx, clockEach, func() { c.measure(ctx) })
 }
 
 // measure asks every node that lives.

@@ -37,7 +37,7 @@ func (n *Node) nodes(region string) []entry {
 	}
 	// Cut off itself, a node sends its clients to those it knew, whom they may
 	// well reach.
-	cut := !n.lease.held()
+	cut := n.cut.Load() || !n.lease.held()
 	var open []leaseRecord
 	for _, one := range n.peers.all() {
 		if one.Name != self.Name && one.Ready && !one.Draining && (one.lives || cut) {

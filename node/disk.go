@@ -29,10 +29,15 @@ var ErrAgain = errors.New("the disk takes writes again")
 
 var errDisk = chat.Unavailable("the disk is full or takes no writes; nothing is kept until it does", 5*time.Second)
 
+// errDiskHere is errDisk while another node can do what this one can't.
+var errDiskHere = chat.Unavailable("the disk is full or takes no writes on this node; another one may answer", time.Second)
+
 // watchDisk holds the store while the disk has no room. It ends with the node.
 func (n *Node) watchDisk() {
 	tick := time.NewTicker(diskLook)
 	defer tick.Stop()
+	yielding := func() {} // ends yield
+	defer func() { yielding() }()
 	for held := false; ; {
 		select {
 		case <-tick.C:
@@ -43,12 +48,14 @@ func (n *Node) watchDisk() {
 		room := err == nil && free >= diskReserve
 		broken := n.nats.log.broken.Load()
 		if hold := broken || !room; hold != held {
+			yielding()
 			if held = hold; held {
 				n.log.Error("the disk is full or failed: no commands are taken", "free_bytes", free, "err", err)
-				n.store.Hold(errDisk)
+				n.hold(func(h *holds) { h.disk = errDisk })
+				yielding = n.startYield()
 			} else {
 				n.log.Info("the disk has room again", "free_bytes", free)
-				n.store.Hold(nil)
+				n.hold(func(h *holds) { h.disk = nil })
 			}
 		}
 		if broken && room && n.data.try() == nil {
@@ -56,6 +63,15 @@ func (n *Node) watchDisk() {
 			return
 		}
 	}
+}
+
+// startYield has a member hand over what it leads until end is called.
+func (n *Node) startYield() (end func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	if n.member != nil {
+		n.serving.Go(func() { n.yield(ctx) })
+	}
+	return cancel
 }
 
 // whileDiskWorks is ctx for the start, which ends with ErrAgain as its cause when a

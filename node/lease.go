@@ -55,6 +55,7 @@ type leaseRecord struct {
 	Wire     int         `json:"wire"`
 	Worker   int         `json:"worker"` // the number in its ids, -1 while it has none
 	Started  chat.Millis `json:"started"`
+	Free     *int64      `json:"free,omitempty"` // bytes, on the disk of its data; nil: not known
 }
 
 // The most a lease's record may be, and the fields in it.
@@ -82,6 +83,8 @@ func parseLease(name string, b []byte) (leaseRecord, error) {
 		return l, fmt.Errorf("the lease of %q names the address %q", name, l.URL)
 	case math.IsNaN(l.Load) || l.Load < 0 || l.Capacity < 0:
 		return l, fmt.Errorf("the lease of %q has a load of %v of %d", name, l.Load, l.Capacity)
+	case l.Free != nil && *l.Free < 0:
+		return l, fmt.Errorf("the lease of %q has %d bytes free", name, *l.Free)
 	}
 	return l, nil
 }

@@ -279,12 +279,13 @@ func FuzzParseLease(f *testing.F) {
 	good, _ := json.Marshal(leaseRecord{Version: 1, Name: "a", Run: "0011", URL: "https://a.example", Load: .5, Capacity: 10})
 	f.Add(good)
 	f.Add([]byte(`{"version":1,"name":"a","run":"x","url":"http://[::1","load":-1}`))
+	f.Add([]byte(`{"version":1,"name":"a","run":"0011","url":"https://a.example","free":-1}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l, err := parseLease("a", b)
 		if err != nil {
 			return
 		}
-		if l.Name != "a" || !chat.ValidID(l.Run) || !(l.Load >= 0) || l.Capacity < 0 {
+		if l.Name != "a" || !chat.ValidID(l.Run) || !(l.Load >= 0) || l.Capacity < 0 || l.Free != nil && *l.Free < 0 {
 			t.Errorf("%q came to %+v", b, l)
 		}
 		if got := order([]leaseRecord{l, {Name: "b", Capacity: 1}}, l.Region, func() float64 { return .5 }); len(got) != 2 {

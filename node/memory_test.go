@@ -24,3 +24,24 @@ func TestMemoryIsGivenBackWhenABusyTimeIsOver(t *testing.T) {
 		}
 	}
 }
+
+func TestTheHeapIsTightWhileCollectingIsCheap(t *testing.T) {
+	var r headroom
+	look := func(cost float64, want int, changes bool) {
+		t.Helper()
+		if got, changed := r.next(r.collected + cost); got != want || changed != changes {
+			t.Errorf("after a look of %v s: %d %%, changed %v", cost, got, changed)
+		}
+	}
+	look(0.5, tightHeap, true) // what the start took is no reason
+	look(0.05, tightHeap, false)
+	look(0.2, wideHeap, true)
+	for range cheapLooks - 1 {
+		look(0.02, wideHeap, false)
+	}
+	look(0.05, wideHeap, false) // busy again: it begins anew
+	for range cheapLooks - 1 {
+		look(0.02, wideHeap, false)
+	}
+	look(0.02, tightHeap, true)
+}

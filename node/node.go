@@ -49,8 +49,12 @@ type Node struct {
 	store    *jetstream.Store
 	peers    *peers
 	lease    *nodeLease
-	roster   *roster // nil: a node alone
-	clocks   *clocks // nil: a node alone
+	roster   *roster                  // nil: a node alone
+	clocks   *clocks                  // nil: a node alone
+	majority *majority                // nil: a node alone
+	asks     atomic.Pointer[majority] // majority, for who may look before it is there
+	cut      atomic.Bool              // clients are sent elsewhere, see cutoff.go
+	holds    holds
 	ids      *ids
 	numbers  atomic.Pointer[ids] // ids, for who may look before it is there
 	accounts *auth.Service
@@ -207,7 +211,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 		QueueRetention: c.QueueRetention, Log: n.log.With("part", "store"), Registry: metrics, Fatal: n.fail, Progress: n.doing,
 	}
 	if n.member != nil {
-		o.Replicas, o.Join, o.Leads = replicas, n.agree, n.nats.leads
+		o.Replicas, o.Join, o.Leads, o.Certain = replicas, n.agree, n.nats.leads, n.certain
 	}
 	n.stage.is("creating streams")
 	if n.store, err = jetstream.Open(ctx, o); err != nil {
@@ -289,6 +293,9 @@ func (n *Node) serve() {
 		}
 	})
 	n.serving.Go(n.watchDisk)
+	if n.majority != nil {
+		n.serving.Go(n.watchCut)
+	}
 	n.serving.Go(n.giveBackMemory)
 }
 
@@ -305,6 +312,9 @@ func (n *Node) fail(err error) {
 func (n *Node) ready() error {
 	if err := n.fit(); err != nil {
 		return err
+	}
+	if n.cut.Load() {
+		return errCut
 	}
 	if n.lease != nil && !n.lease.held() {
 		return errors.New("the node's lease is lost: it is cut off from the others")

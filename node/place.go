@@ -43,7 +43,7 @@ func (n *Node) takePlace(ctx context.Context, to prometheus.Registerer) (err err
 		}
 		return float64(live)
 	})
-	lease := &nodeLease{leases: n.store.Leases(), name: n.config.Name, describe: n.describe, log: log, taken: n.fail, runs: n.ran}
+	lease := &nodeLease{leases: n.store.Leases(), name: n.config.Name, describe: n.leased, log: log, taken: n.fail, runs: n.ran}
 	gauge(to, "natter_lease_held", "1 while the others count on this node.", func() float64 {
 		if lease.held() {
 			return 1
@@ -79,6 +79,16 @@ func (n *Node) takePlace(ctx context.Context, to prometheus.Registerer) (err err
 		return fmt.Errorf("make ids: %w", err)
 	}
 	n.numbers.Store(n.ids)
+	if clustered {
+		nc, err := n.nats.connect("majority")
+		if err != nil {
+			return err
+		}
+		if n.majority, err = watchMajority(nc, n.config.Name, n.lack(nil), n.log.With("part", "majority")); err != nil {
+			return err
+		}
+		n.asks.Store(n.majority)
+	}
 	return nil
 }
 
@@ -159,6 +169,10 @@ func (n *Node) part(ctx context.Context) {
 	}
 	if n.clocks != nil {
 		n.clocks.close()
+	}
+	if n.majority != nil {
+		n.asks.Store(nil)
+		n.majority.close()
 	}
 	if n.peers != nil {
 		n.peers.close()

@@ -22,6 +22,7 @@ import (
 type natsServer struct {
 	server *server.Server
 	user   nkeys.KeyPair // of account
+	system nkeys.KeyPair // of the system account
 	log    *natsLog
 }
 
@@ -46,7 +47,14 @@ func startServer(d *directory, name string, safe bool, m *member, log *slog.Logg
 	if n.user, err = nkeys.CreateUser(); err != nil {
 		return nil, err
 	}
+	if n.system, err = nkeys.CreateUser(); err != nil {
+		return nil, err
+	}
 	public, err := n.user.PublicKey()
+	if err != nil {
+		return nil, err
+	}
+	system, err := n.system.PublicKey()
 	if err != nil {
 		return nil, err
 	}
@@ -58,11 +66,11 @@ func startServer(d *directory, name string, safe bool, m *member, log *slog.Logg
 	// Accounts with JetStream can only be had from a configuration.
 	err = o.ProcessConfigString(fmt.Sprintf(`
 		accounts {
-			SYS {}
+			SYS { users: [ { nkey: %s } ] }
 			%s { jetstream: enabled, users: [ { nkey: %s } ] }
 		}
 		system_account: SYS
-	`, account, public))
+	`, system, account, public))
 	if err != nil {
 		return nil, fmt.Errorf("configure NATS: %w", err)
 	}
@@ -100,12 +108,14 @@ func startServer(d *directory, name string, safe bool, m *member, log *slog.Logg
 
 // connect opens one more in-process connection. It is never given up: while the
 // process lives the server does.
-func (n *natsServer) connect(name string) (*nats.Conn, error) {
-	public, err := n.user.PublicKey()
+func (n *natsServer) connect(name string) (*nats.Conn, error) { return n.connectAs(n.user, name) }
+
+func (n *natsServer) connectAs(user nkeys.KeyPair, name string) (*nats.Conn, error) {
+	public, err := user.PublicKey()
 	if err != nil {
 		return nil, err
 	}
-	return nats.Connect("", nats.InProcessServer(n.server), nats.Name(name), nats.Nkey(public, n.user.Sign), nats.IgnoreDiscoveredServers(),
+	return nats.Connect("", nats.InProcessServer(n.server), nats.Name(name), nats.Nkey(public, user.Sign), nats.IgnoreDiscoveredServers(),
 		nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.Timeout(10*time.Second),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			n.log.log.Warn("a connection inside the node", "connection", name, "err", err)

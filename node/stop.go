@@ -100,7 +100,7 @@ func (n *Node) closeParts() {
 		n.log.Debug("what was opened is not closed in order", "err", err)
 	}
 	n.numbers.Store(nil)
-	n.peers, n.lease, n.roster, n.clocks = nil, nil, nil, nil
+	n.peers, n.lease, n.roster, n.clocks, n.majority = nil, nil, nil, nil, nil
 	n.ids, n.accounts, n.contacts, n.store = nil, nil, nil, nil
 }
 

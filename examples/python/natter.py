@@ -70,13 +70,14 @@ def uuid7():
     return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
 
 
-def call(state, method, path, body=None):
-    """One HTTP call; returns the answer's object, raises Refused."""
+def call(state, method, path, body=None, known=True):
+    """One HTTP call, without the access token unless known; returns the answer's
+    object, raises Refused."""
     request = urllib.request.Request(state["url"] + path, method=method)
     if body is not None:
         request.data = json.dumps(body).encode()
         request.add_header("Content-Type", "application/json")
-    if state["session"]:
+    if known and state["session"]:
         request.add_header("Authorization", "Bearer " + state["session"]["access_token"])
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
@@ -99,8 +100,7 @@ def signed_in(state):
         if e.problem.get("code") != "unauthenticated":
             raise
         token = state["session"]["refresh_token"]
-        state.save(session=None)  # the call below goes without the dead token
-        state.save(session=call(state, "POST", "/v1/sessions/refresh", {"refresh_token": token}))
+        state.save(session=call(state, "POST", "/v1/sessions/refresh", {"refresh_token": token}, known=False))
 
 
 class Socket:
@@ -160,9 +160,18 @@ class Socket:
 def run(state, on_message, done, seconds=None):
     """Sends what waits in the outbox, and hands every new message to on_message,
     until done() or for so many seconds."""
-    signed_in(state)
     until = time.monotonic() + seconds if seconds is not None else float("inf")
     socket = Socket(state)
+    while True:
+        try:
+            signed_in(state)
+            break
+        except OSError:  # the node isn't there now
+            socket.wait()
+        except Refused as e:
+            if e.problem.get("code") not in ("unavailable", "too_many"):
+                raise
+            socket.wait()
     while True:
         socket.connect()
         for m in state["outbox"]:

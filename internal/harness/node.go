@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -132,6 +133,35 @@ func (n *Node) Kill() {
 	default:
 	}
 	p.Kill()
+}
+
+// Freeze has the process stand still, as a machine that hangs: its connections stay.
+// Thaw, or the test's end, has it go on.
+func (n *Node) Freeze() {
+	n.t.Helper()
+	n.signal(syscall.SIGSTOP)
+	n.t.Cleanup(func() {
+		if p := n.process(); p != nil {
+			_ = p.Signal(syscall.SIGCONT) // an error means that it has ended
+		}
+	})
+}
+
+// Thaw has a frozen process go on.
+func (n *Node) Thaw() {
+	n.t.Helper()
+	n.signal(syscall.SIGCONT)
+}
+
+func (n *Node) signal(s syscall.Signal) {
+	n.t.Helper()
+	p := n.process()
+	if p == nil {
+		n.t.Fatal("the node is down")
+	}
+	if err := p.Signal(s); err != nil {
+		n.t.Fatal(err)
+	}
 }
 
 // AskToStop asks for an orderly stop, without waiting.

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { until } from './until.mjs';
 
-const BIN = resolve(process.env.NATTER_BIN ?? join(import.meta.dirname, '../../natter'));
+export const BIN = resolve(process.env.NATTER_BIN ?? join(import.meta.dirname, '../../natter'));
 
 export class Server {
   /** @type {import('node:child_process').ChildProcess | undefined} */
@@ -104,7 +104,7 @@ function plainEnvironment() {
   return Object.fromEntries(entries);
 }
 
-function freePort() {
+export function freePort() {
   return new Promise((done, fail) => {
     const probe = createServer();
     probe.on('error', fail);

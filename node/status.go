@@ -1,0 +1,178 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"natter/jetstream"
+)
+
+// Status is the cluster as one of its nodes sees it now, for the operator. Fields
+// may be added.
+type Status struct {
+	Node       string            `json:"node"`    // who tells this
+	Members    int               `json:"members"` // of the cluster, this one too; 1: a node alone
+	Nodes      []NodeStatus      `json:"nodes"`   // by name; a start that isn't through knows only its own
+	Partitions []PartitionStatus `json:"partitions"`
+	// NotConnected is how many members no route leads to, and Missing are the
+	// addresses they may be at: where members share a host it isn't known whose
+	// address is whose, and more are listed.
+	NotConnected int      `json:"not_connected"`
+	Missing      []string `json:"missing"`
+	// Problems are what isn't well, a sentence each; none: all is.
+	Problems []string `json:"problems"`
+}
+
+// NodeStatus is a node as its lease tells.
+type NodeStatus struct {
+	Name      string  `json:"name"`
+	Region    string  `json:"region,omitempty"`
+	URL       string  `json:"url"`
+	Version   string  `json:"version"`
+	State     string  `json:"state"`                // ready, draining, "not ready", or gone: its lease has run out
+	Load      float64 `json:"load"`                 // share of Capacity that is taken
+	Capacity  int     `json:"capacity"`             // connections
+	FreeBytes *int64  `json:"free_bytes,omitempty"` // on the disk of its data; nil: not known
+}
+
+// The states of a node.
+const (
+	stateReady    = "ready"
+	stateNotReady = "not ready"
+	stateDraining = "draining"
+	stateGone     = "gone"
+)
+
+// PartitionStatus is who works on a partition.
+type PartitionStatus struct {
+	Partition int    `json:"partition"`
+	Leader    string `json:"leader,omitempty"`    // the node that leads its log; empty: none now
+	Projector string `json:"projector,omitempty"` // the node whose projector was heard of last
+	Lag       uint64 `json:"lag_batches"`         // batches that are committed and not projected
+}
+
+// status asks the leaders of the streams, for 2 s at most.
+func (n *Node) status(ctx context.Context) *Status {
+	self := n.leased()
+	self.Name = n.config.Name
+	s := &Status{Node: self.Name, Members: 1, Nodes: []NodeStatus{}, Partitions: []PartitionStatus{}, Missing: []string{}, Problems: []string{}}
+	if n.member != nil {
+		s.Members = len(n.member.others) + 1
+	}
+	why := n.ready()
+	self.Ready = why == nil
+	if why != nil {
+		s.problem("%s: %v", self.Name, why)
+	}
+	s.add(peer{leaseRecord: self, lives: true})
+	if n.started.Load() {
+		s.addPeers(n.peers.all())
+		if n.member != nil {
+			connected := n.nats.peers()
+			s.Missing = append(s.Missing, n.member.missing(connected)...)
+			s.notConnected(len(n.member.others) - len(connected))
+		}
+		s.addLeaders(n.store.Leaders(ctx))
+	}
+	slices.SortFunc(s.Nodes, func(a, b NodeStatus) int { return cmp.Compare(a.Name, b.Name) })
+	return s
+}
+
+func (s *Status) problem(format string, args ...any) {
+	s.Problems = append(s.Problems, fmt.Sprintf(format, args...))
+}
+
+func (s *Status) add(p peer) {
+	state := stateNotReady
+	switch {
+	case !p.lives:
+		state = stateGone
+	case p.Draining:
+		state = stateDraining
+	case p.Ready:
+		state = stateReady
+	}
+	s.Nodes = append(s.Nodes, NodeStatus{p.Name, p.Region, p.URL, p.Natter, state, p.Load, p.Capacity, p.Free})
+}
+
+// addPeers adds the nodes that aren't the one that tells.
+func (s *Status) addPeers(all []peer) {
+	for _, p := range all {
+		if p.Name == s.Node {
+			continue
+		}
+		s.add(p)
+		switch state := s.Nodes[len(s.Nodes)-1].State; state {
+		case stateReady:
+		case stateGone:
+			s.problem("%s: its lease has run out: it is down or cut off", p.Name)
+		default:
+			s.problem("%s: it is %s", p.Name, state)
+		}
+	}
+}
+
+func (s *Status) notConnected(lack int) {
+	if s.NotConnected = max(lack, 0); lack > 0 {
+		s.problem("%d of %d members not connected, of %s", lack, s.Members, strings.Join(s.Missing, ", "))
+	}
+}
+
+// addLeaders adds the partitions, and what isn't well with any stream.
+func (s *Status) addLeaders(all []jetstream.Leadership) {
+	behind := map[string][]string{} // node → streams
+	var headless []string
+	for _, l := range all {
+		if l.Leader == "" {
+			headless = append(headless, l.Stream)
+		}
+		for _, r := range l.Replicas {
+			if r.Offline || !r.Current {
+				behind[r.Node] = append(behind[r.Node], l.Stream)
+			}
+		}
+		number, isLog := strings.CutPrefix(l.Stream, "LOG-")
+		if p, err := strconv.Atoi(number); isLog && err == nil {
+			s.Partitions = append(s.Partitions, PartitionStatus{p, l.Leader, l.Projector, l.Lag})
+		}
+	}
+	slices.SortFunc(s.Partitions, func(a, b PartitionStatus) int { return cmp.Compare(a.Partition, b.Partition) })
+	if len(headless) > 0 {
+		s.problem("no leader answers for %s", some(headless))
+	}
+	for _, node := range slices.Sorted(maps.Keys(behind)) {
+		s.problem("%s: its copy is missing or behind, of %s", node, some(behind[node]))
+	}
+}
+
+// some names streams, the first few if there are many.
+func some(streams []string) string {
+	const most = 4
+	if len(streams) <= most {
+		return strings.Join(streams, ", ")
+	}
+	return fmt.Sprintf("%s and %d more streams", strings.Join(streams[:most], ", "), len(streams)-most)
+}
+
+// serveStatus answers GET /cluster.
+func (n *Node) serveStatus(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(n.status(r.Context())) // whoever has left needs no answer
+}
+
+// leased is what this node's lease says: describe, and what costs a look at the disk.
+func (n *Node) leased() leaseRecord {
+	l := n.describe()
+	if free, err := freeBytes(n.data.path); err == nil {
+		l.Free = &free
+	}
+	return l
+}
