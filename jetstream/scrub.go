@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -24,10 +25,30 @@ import (
 // places it at random, so it is made again until it stands where it should.
 
 const (
-	scrubTries  = 64               // of making a consumer; of three nodes all fail once in 10^11
-	scrubUnread = 2 * time.Second  // how long the next entry may take
-	scrubIdle   = 30 * time.Second // after which a consumer that was left is gone
+	scrubTries = 64               // of making a consumer; of three nodes all fail once in 10^11
+	scrubBatch = 64               // entries that are asked for at once
+	scrubTurns = 6                // in which nothing comes though something should
+	scrubTurn  = time.Second      // each of these
+	scrubIdle  = 10 * time.Minute // after which a consumer that was left is gone
 )
+
+// entry is what is known of an entry of a replica.
+type entry struct {
+	seq   uint64
+	at    time.Time
+	bytes int
+	sum   []byte
+}
+
+// replica reads the copy of a stream that one node has, in the order of its sequences.
+// It belongs to one goroutine, and is to be closed.
+type replica struct {
+	s            *Store
+	stream, node string
+	consumer     jetstream.Consumer // nil: there is none now
+	ahead        []entry            // read already, and not asked for yet
+	ended        bool               // nothing follows ahead
+}
 
 // readerOn makes a consumer that reads node's replica of stream, from a sequence on.
 // Who calls it deletes it.
@@ -50,37 +71,102 @@ func (s *Store) readerOn(ctx context.Context, stream, node string, from uint64) 
 	return nil, fmt.Errorf("no consumer of %s came to stand on %s", stream, node)
 }
 
-// sumsOn reads a sum of every entry from From to To, both included, that node's replica
-// of the stream has and can read.
-func (s *Store) sumsOn(ctx context.Context, stream, node string, from, to uint64) (_ map[uint64][]byte, err error) {
-	consumer, err := s.readerOn(ctx, stream, node, from)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, s.js.DeleteConsumer(ctx, stream, consumer.CachedInfo().Name)) }()
-	found := map[uint64][]byte{}
+// upTo reads what the replica has, and can read, from From to To, both included; a call
+// goes on where the last one ended. read is told of what came from the disk.
+func (r *replica) upTo(ctx context.Context, from, to uint64, read func(bytes int) error) (map[uint64]entry, error) {
+	found := map[uint64]entry{}
 	for {
-		m, err := consumer.Next(jetstream.FetchMaxWait(scrubUnread))
-		if errors.Is(err, nats.ErrTimeout) {
-			if _, err := consumer.Info(ctx); err != nil {
-				return nil, err // the node doesn't answer at all, which says nothing of its replica
-			}
-			return found, nil // what is left can't be read
+		for len(r.ahead) > 0 && r.ahead[0].seq <= to {
+			e := r.ahead[0]
+			found[e.seq] = e
+			from = e.seq + 1
+			r.ahead = r.ahead[1:]
 		}
-		if err != nil {
-			return nil, err
-		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return nil, err
-		}
-		if meta.Sequence.Stream <= to {
-			found[meta.Sequence.Stream] = sumOf(meta.Sequence.Stream, meta.Timestamp, m.Subject(), m.Headers(), m.Data())
-		}
-		if meta.Sequence.Stream >= to || meta.NumPending == 0 {
+		if len(r.ahead) > 0 || r.ended || from > to {
 			return found, nil
 		}
+		if err := r.fetch(ctx, from); err != nil {
+			return nil, err
+		}
+		bytes := 0
+		for _, e := range r.ahead {
+			bytes += e.bytes
+		}
+		if err := read(bytes); err != nil {
+			return nil, err
+		}
+		if len(r.ahead) == 0 && !r.ended { // what is left up to To can't be read
+			return found, r.close(ctx)
+		}
 	}
+}
+
+// fetch reads on. That nothing comes though something should is no error.
+func (r *replica) fetch(ctx context.Context, from uint64) (err error) {
+	if r.consumer == nil {
+		if r.consumer, err = r.s.readerOn(ctx, r.stream, r.node, from); err != nil {
+			return err
+		}
+	}
+	for range scrubTurns {
+		batch, err := r.consumer.FetchNoWait(scrubBatch)
+		if err != nil {
+			return err
+		}
+		for m := range batch.Messages() {
+			meta, err := m.Metadata()
+			if err != nil {
+				return err
+			}
+			seq := meta.Sequence.Stream
+			r.ahead = append(r.ahead, entry{seq, meta.Timestamp, len(m.Subject()) + len(m.Data()),
+				sumOf(seq, meta.Timestamp, m.Subject(), m.Headers(), m.Data())})
+			r.ended = meta.NumPending == 0
+		}
+		if len(r.ahead) > 0 {
+			return nil
+		}
+		info, err := r.consumer.Info(ctx)
+		if err != nil {
+			return err // the node doesn't answer at all, which says nothing of its replica
+		}
+		if r.ended = info.NumPending == 0; r.ended {
+			return nil
+		}
+		if err := wait(ctx, scrubTurn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// next is the sequence of what is read next, as far as that is known.
+func (r *replica) next(otherwise uint64) uint64 {
+	switch {
+	case len(r.ahead) > 0:
+		return r.ahead[0].seq
+	case r.ended:
+		return math.MaxUint64
+	}
+	return otherwise
+}
+
+// close gives the consumer back. The replica may be read on.
+func (r *replica) close(ctx context.Context) error {
+	if r.consumer == nil {
+		return nil
+	}
+	name := r.consumer.CachedInfo().Name
+	r.consumer = nil
+	return r.s.js.DeleteConsumer(ctx, r.stream, name)
+}
+
+// entriesOn reads the entries from From to To, both included, that node's replica of
+// the stream has and can read.
+func (s *Store) entriesOn(ctx context.Context, stream, node string, from, to uint64, read func(bytes int) error) (_ map[uint64]entry, err error) {
+	r := &replica{s: s, stream: stream, node: node}
+	defer func() { err = errors.Join(err, r.close(ctx)) }()
+	return r.upTo(ctx, from, to, read)
 }
 
 // sumOf is a sum of all of an entry, each part with its length.

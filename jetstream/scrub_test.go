@@ -3,7 +3,10 @@ package jetstream
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,103 +64,218 @@ func TestSumCoversEveryPart(t *testing.T) {
 	}
 }
 
-// TestScrubSeesDamage plants damage in the store of a stopped node and has the other
-// replicas tell what is wrong with it.
-func TestScrubSeesDamage(t *testing.T) {
+func unpaced(int) error { return nil }
+
+// scrubbed is a cluster with one stream, and a store that compares its replicas.
+type scrubbed struct {
+	t    *testing.T
+	dir  string
+	nats *natstest.Cluster
+	s    *Store
+	ctx  context.Context
+	held int // entries of the stream
+}
+
+func newScrubbed(t *testing.T) *scrubbed {
+	t.Helper()
+	c := &scrubbed{t: t, dir: t.TempDir()}
+	c.nats = natstest.StartCluster(t, c.dir, true)
+	nc, err := c.nats.Nodes[0].Connect("scrub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	c.s = &Store{log: slog.New(slog.DiscardHandler), metrics: newMetrics(nil)}
+	if c.s.js, err = jetstream.New(nc); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	t.Cleanup(cancel)
+	c.ctx = ctx
+	c.eventually("create", func() error {
+		_, err := c.s.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}, Replicas: 3})
+		return err
+	})
+	return c
+}
+
+func (c *scrubbed) eventually(what string, try func() error) {
+	c.t.Helper()
+	for {
+		err := try()
+		if err == nil {
+			return
+		}
+		if wait(c.ctx, 50*time.Millisecond) != nil {
+			c.t.Fatalf("%s: %v", what, err)
+		}
+	}
+}
+
+// publish adds entries that no other has the text of.
+func (c *scrubbed) publish(n int) {
+	c.t.Helper()
+	for range n {
+		c.held++
+		c.eventually("publish", func() error {
+			_, err := c.s.js.Publish(c.ctx, "s", fmt.Appendf(nil, "entry %03d %s", c.held, strings.Repeat("x", 100)))
+			return err
+		})
+	}
+}
+
+// compare is Store.compare as soon as the stream is whole.
+func (c *scrubbed) compare() (wrong wrongs) {
+	c.t.Helper()
+	c.eventually("compare", func() (err error) {
+		wrong, err = c.s.compare(c.ctx, "S", unpaced)
+		return err
+	})
+	return wrong
+}
+
+// change has the one block of a node's replica changed while the node is down.
+func (c *scrubbed) change(i int, change func(block []byte) []byte) {
+	c.t.Helper()
+	blocks, err := filepath.Glob(filepath.Join(streamsOf(filepath.Join(c.dir, c.nats.Name(i)), "$G"), "S", "msgs", "*.blk"))
+	if err != nil || len(blocks) != 1 {
+		c.t.Fatalf("blocks %v: %v", blocks, err)
+	}
+	block, err := os.ReadFile(blocks[0])
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if err := os.WriteFile(blocks[0], change(block), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// TestScrubSeesDamageAndItIsFilled plants damage in the store of a stopped node, has the
+// other replicas tell what is wrong with it, and has them fill it.
+func TestScrubSeesDamageAndItIsFilled(t *testing.T) {
 	const entries, marked = 40, 7
-	for name, damage := range map[string]func(block []byte) []byte{
-		"flip": func(block []byte) []byte {
-			at := bytes.Index(block, fmt.Appendf(nil, "entry %03d", marked))
-			block[at] ^= 1
+	for name, damage := range map[string]struct {
+		change func(block []byte) []byte
+		wrong  []uint64
+	}{
+		"flip": {func(block []byte) []byte {
+			block[bytes.Index(block, fmt.Appendf(nil, "entry %03d", marked))] ^= 1
 			return block
-		},
-		"truncation": func(block []byte) []byte {
+		}, []uint64{marked}},
+		"truncation": {func(block []byte) []byte {
 			return block[:bytes.Index(block, fmt.Appendf(nil, "entry %03d", entries-3))]
-		},
+		}, []uint64{entries - 3, entries - 2, entries - 1, entries}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			c := natstest.StartCluster(t, dir, true)
-			s := &Store{}
-			connect := func() {
-				nc, err := c.Nodes[0].Connect("scrub")
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(nc.Close)
-				if s.js, err = jetstream.New(nc); err != nil {
-					t.Fatal(err)
-				}
+			c := newScrubbed(t)
+			c.publish(entries)
+			if wrong := c.compare(); len(wrong) != 0 {
+				t.Fatalf("of a stream that nothing happened to: %v", wrong)
 			}
-			connect()
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			eventually := func(what string, try func() error) {
-				t.Helper()
-				for {
-					err := try()
-					if err == nil {
-						return
+			c.nats.Nodes[2].Stop()
+			if _, err := c.s.compare(c.ctx, "S", unpaced); !errors.Is(err, errNotWhole) {
+				// The leader takes a moment to see it.
+				c.eventually("a stream without a node", func() error {
+					if _, err := c.s.compare(c.ctx, "S", unpaced); !errors.Is(err, errNotWhole) {
+						return fmt.Errorf("it is compared: %w", err)
 					}
-					if wait(ctx, 50*time.Millisecond) != nil {
-						t.Fatalf("%s: %v", what, err)
-					}
-				}
-			}
-			eventually("create", func() error {
-				_, err := s.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}, Replicas: 3})
-				return err
-			})
-			for i := range entries {
-				eventually("publish", func() error {
-					_, err := s.js.Publish(ctx, "s", fmt.Appendf(nil, "entry %03d %s", i+1, strings.Repeat("x", 100)))
-					return err
+					return nil
 				})
 			}
-			eventually("replicas", func() error {
-				for i := range c.Nodes {
-					if sums, err := s.sumsOn(ctx, "S", c.Name(i), 1, entries); err != nil || len(sums) != entries {
-						return fmt.Errorf("%s has %d: %w", c.Name(i), len(sums), err)
-					}
-				}
-				return nil
-			})
-			c.Nodes[2].Stop()
-			blocks, err := filepath.Glob(filepath.Join(dir, c.Name(2), "jetstream", "*", "streams", "S", "msgs", "*.blk"))
-			if err != nil || len(blocks) != 1 {
-				t.Fatalf("blocks %v: %v", blocks, err)
+			c.change(2, damage.change)
+			c.nats.Start(2)
+			wrong := c.compare()
+			if got := slices.Sorted(maps.Keys(wrong[c.nats.Name(2)])); len(wrong) != 1 || !slices.Equal(got, damage.wrong) {
+				t.Errorf("wrong is %v, want %v on %s", wrong, damage.wrong, c.nats.Name(2))
 			}
-			block, err := os.ReadFile(blocks[0])
-			if err != nil {
+			c.nats.Nodes[2].Stop()
+			store, aside := filepath.Join(c.dir, c.nats.Name(2)), filepath.Join(c.dir, "aside")
+			if err := SetAside(store, "$G", "S", aside); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(blocks[0], damage(block), 0o600); err != nil {
-				t.Fatal(err)
+			c.publish(3)
+			c.nats.Start(2)
+			if wrong := c.compare(); len(wrong) != 0 {
+				t.Errorf("filled, it is still wrong: %v", wrong)
 			}
-			c.Start(2)
-			all := make([]map[uint64][]byte, 3)
-			eventually("read all", func() error {
-				for i := range all {
-					var err error
-					if all[i], err = s.sumsOn(ctx, "S", c.Name(i), 1, entries); err != nil {
-						return err
-					}
-					t.Logf("%s has %d", c.Name(i), len(all[i]))
-				}
-				return nil
-			})
-			blamed := 0
-			for seq := uint64(1); seq <= entries; seq++ {
-				wrong, decided := verdict(map[string][]byte{c.Name(0): all[0][seq], c.Name(1): all[1][seq], c.Name(2): all[2][seq]})
-				if !decided || len(wrong) > 0 && !slices.Equal(wrong, []string{c.Name(2)}) {
-					t.Errorf("sequence %d: wrong %v, decided %v", seq, wrong, decided)
-				}
-				blamed += len(wrong)
+			if n := len(c.entries(2)); n != c.held {
+				t.Errorf("%d entries, want %d", n, c.held)
 			}
-			if blamed == 0 {
-				t.Error("the damage was not seen")
+			if _, err := os.Stat(filepath.Join(aside, "S")); err != nil {
+				t.Error(err)
 			}
-			t.Logf("%d entries are wrong", blamed)
 		})
+	}
+}
+
+func (c *scrubbed) entries(node int) (found map[uint64]entry) {
+	c.t.Helper()
+	c.eventually("read", func() (err error) {
+		found, err = c.s.entriesOn(c.ctx, "S", c.nats.Name(node), 1, uint64(c.held), unpaced)
+		return err
+	})
+	return found
+}
+
+// TestNobodyLeadsWithAReplicaThatIsEmpty: all nodes start at once, one of them without
+// its replica, and what is read afterwards is whole, whoever leads.
+func TestNobodyLeadsWithAReplicaThatIsEmpty(t *testing.T) {
+	c := newScrubbed(t)
+	c.publish(20)
+	for i := range c.nats.Nodes {
+		c.nats.Nodes[i].Stop()
+	}
+	if err := SetAside(filepath.Join(c.dir, c.nats.Name(0)), "$G", "S", filepath.Join(c.dir, "aside")); err != nil {
+		t.Fatal(err)
+	}
+	for i := range c.nats.Nodes {
+		c.nats.Start(i)
+	}
+	nc, err := c.nats.Nodes[1].Connect("again")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	if c.s.js, err = jetstream.New(nc); err != nil {
+		t.Fatal(err)
+	}
+	c.publish(1)
+	if wrong := c.compare(); len(wrong) != 0 {
+		t.Errorf("wrong is %v", wrong)
+	}
+	for i := range c.nats.Nodes {
+		if n := len(c.entries(i)); n != c.held {
+			t.Errorf("%s has %d entries, want %d", c.nats.Name(i), n, c.held)
+		}
+	}
+}
+
+func TestJudge(t *testing.T) {
+	now := time.Now()
+	x, y := entry{seq: 1, at: now, sum: []byte("x")}, entry{seq: 1, at: now, sum: []byte("y")}
+	old := entry{seq: 1, at: now.Add(-95 * time.Minute), sum: []byte("x")}
+	none := entry{}
+	c := &compared{expires: 100 * time.Minute}
+	for name, k := range map[string]struct {
+		a, b, c entry
+		wrong   []string
+	}{
+		"all equal":                 {x, x, x, nil},
+		"one lacks it":              {x, none, x, []string{"b"}},
+		"one has another":           {y, x, x, []string{"a"}},
+		"one hasn't deleted it yet": {none, none, x, nil},
+		"one has expired it":        {old, old, none, nil},
+		"an old one is another":     {old, old, y, []string{"c"}},
+		"no majority":               {x, y, none, []string{""}},
+	} {
+		found := map[string]map[uint64]entry{"a": {}, "b": {}, "c": {}}
+		for node, e := range map[string]entry{"a": k.a, "b": k.b, "c": k.c} {
+			if e.sum != nil {
+				found[node][1] = e
+			}
+		}
+		if wrong := slices.Sorted(maps.Keys(c.judge(found))); !slices.Equal(wrong, k.wrong) {
+			t.Errorf("%s: wrong are %q, want %q", name, wrong, k.wrong)
+		}
 	}
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // Options are what a Store needs. All fields but Registry, Leads, Progress,
-// Certain and Join are required.
+// Certain, Join and Scrub are required.
 type Options struct {
 	// Connect opens one more connection to the node's own server; the Store
 	// closes it.
@@ -51,6 +51,9 @@ type Options struct {
 	// Join is called by Open when the records can be read, and before anything else
 	// is made; its error ends Open and is returned as it is.
 	Join func(ctx context.Context, records func(bucket string) chat.Records) error
+
+	// Scrub is of a cluster.
+	Scrub ScrubOptions
 
 	fault fault // of the projectors' writes, in tests
 }
@@ -246,6 +249,7 @@ func (s *Store) start(recovered map[int]*recovery) error {
 	s.goes(func() { s.leases.keep(s.ctx) })
 	s.goes(func() { s.places.keep(s.ctx) })
 	s.goes(s.expireAnswers)
+	s.goes(func() { s.scrub(s.ctx) })
 	return nil
 }
 
