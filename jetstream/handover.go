@@ -16,6 +16,7 @@ import (
 // Leadership is who leads a stream, for the operator's status.
 type Leadership struct {
 	Stream    string // such as LOG-0
+	Group     string // of Raft; empty where the node is alone
 	Leader    string // the node; empty: none now
 	Replicas  []Replica
 	Projector string // of a LOG: the node whose projector was heard of last
@@ -62,7 +63,7 @@ func (s *Store) Leaders(ctx context.Context) []Leadership {
 				found[i].Leader = s.o.Node
 				return
 			}
-			found[i].Leader = cluster.Leader
+			found[i].Leader, found[i].Group = cluster.Leader, cluster.RaftGroup
 			for _, r := range cluster.Replicas {
 				found[i].Replicas = append(found[i].Replicas, Replica{r.Name, r.Current, r.Offline, r.Lag})
 			}
