@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -96,17 +95,24 @@ func (r *replica) upTo(ctx context.Context, from, to uint64, read func(bytes int
 			return nil, err
 		}
 		if len(r.ahead) == 0 && !r.ended { // what is left up to To can't be read
-			return found, r.close(ctx)
+			r.close(ctx)
+			return found, nil
 		}
 	}
 }
 
-// fetch reads on. That nothing comes though something should is no error.
-func (r *replica) fetch(ctx context.Context, from uint64) (err error) {
+// open has a consumer read from a sequence on, if there is none.
+func (r *replica) open(ctx context.Context, from uint64) (err error) {
 	if r.consumer == nil {
-		if r.consumer, err = r.s.readerOn(ctx, r.stream, r.node, from); err != nil {
-			return err
-		}
+		r.consumer, err = r.s.readerOn(ctx, r.stream, r.node, from)
+	}
+	return err
+}
+
+// fetch reads on. That nothing comes though something should is no error.
+func (r *replica) fetch(ctx context.Context, from uint64) error {
+	if err := r.open(ctx, from); err != nil {
+		return err
 	}
 	for range scrubTurns {
 		batch, err := r.consumer.FetchNoWait(scrubBatch)
@@ -151,21 +157,28 @@ func (r *replica) next(otherwise uint64) uint64 {
 	return otherwise
 }
 
-// close gives the consumer back. The replica may be read on.
-func (r *replica) close(ctx context.Context) error {
+// close gives the consumer back; one that can't be goes after scrubIdle. The replica may
+// be read on.
+func (r *replica) close(ctx context.Context) {
 	if r.consumer == nil {
-		return nil
+		return
 	}
 	name := r.consumer.CachedInfo().Name
 	r.consumer = nil
-	return r.s.js.DeleteConsumer(ctx, r.stream, name)
+	if err := r.s.js.DeleteConsumer(ctx, r.stream, name); err != nil {
+		r.s.log.Debug("a scrub's consumer is left", "stream", r.stream, "error", err)
+	}
 }
 
 // entriesOn reads the entries from From to To, both included, that node's replica of
 // the stream has and can read.
-func (s *Store) entriesOn(ctx context.Context, stream, node string, from, to uint64, read func(bytes int) error) (_ map[uint64]entry, err error) {
+func (s *Store) entriesOn(ctx context.Context, stream, node string, from, to uint64, read func(bytes int) error) (map[uint64]entry, error) {
 	r := &replica{s: s, stream: stream, node: node}
-	defer func() { err = errors.Join(err, r.close(ctx)) }()
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), scrubLeave)
+		defer cancel()
+		r.close(ctx)
+	}()
 	return r.upTo(ctx, from, to, read)
 }
 

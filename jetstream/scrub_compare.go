@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 )
 
 // How a stream's replicas are held against each other.
 const (
-	scrubRange  = 512         // sequences of all replicas that are compared at once
-	scrubSettle = time.Second // in which what the leader has reaches who is current
+	scrubRange  = 512                    // sequences of all replicas that are compared at once
+	scrubLeave  = time.Second            // for giving consumers back
+	scrubSettle = 300 * time.Millisecond // in which what the leader has reaches who is current
 )
 
 // scrubAgain are the pauses before each further look at what differs: what one node
@@ -82,7 +84,7 @@ func (s *Store) whole(ctx context.Context, name string) (*compared, error) {
 	}
 	c.nodes = []string{found.Cluster.Leader}
 	for _, r := range found.Cluster.Replicas {
-		if r.Offline || !r.Current {
+		if r.Offline || !current(r) {
 			return nil, fmt.Errorf("%w: %s", errNotWhole, r.Name)
 		}
 		c.nodes = append(c.nodes, r.Name)
@@ -94,7 +96,7 @@ func (s *Store) whole(ctx context.Context, name string) (*compared, error) {
 // compare holds the replicas of a stream against each other and returns what is
 // wrong: nothing, or as far as it came until something was. read is told of all that
 // is read and may slow it down. errNotWhole if that isn't possible now.
-func (s *Store) compare(ctx context.Context, name string, read func(bytes int) error) (_ wrongs, err error) {
+func (s *Store) compare(ctx context.Context, name string, read func(bytes int) error) (wrongs, error) {
 	c, err := s.whole(ctx, name)
 	if err != nil {
 		return nil, err
@@ -103,15 +105,17 @@ func (s *Store) compare(ctx context.Context, name string, read func(bytes int) e
 	if err := wait(ctx, scrubSettle); err != nil {
 		return nil, err
 	}
-	var readers []*replica
-	for _, node := range c.nodes {
-		readers = append(readers, &replica{s: s, stream: name, node: node})
-	}
+	readers, err := c.readers(ctx)
 	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), scrubLeave)
+		defer cancel()
 		for _, r := range readers {
-			err = errors.Join(err, r.close(context.WithoutCancel(ctx)))
+			r.close(ctx)
 		}
 	}()
+	if err != nil {
+		return nil, err
+	}
 	for from := uint64(1); from <= c.last; { // whatever the leader takes for its first
 		to := min(from+scrubRange-1, c.last)
 		found := map[string]map[uint64]entry{}
@@ -134,6 +138,20 @@ func (s *Store) compare(ctx context.Context, name string, read func(bytes int) e
 		from = max(to+1, next)
 	}
 	return nil, nil
+}
+
+// readers are for all replicas, from their beginning. They are to be closed, also with an
+// error.
+func (c *compared) readers(ctx context.Context) (all []*replica, _ error) {
+	var making sync.WaitGroup // which takes several proposals each
+	errs := make([]error, len(c.nodes))
+	for i, node := range c.nodes {
+		r := &replica{s: c.s, stream: c.name, node: node}
+		all = append(all, r)
+		making.Go(func() { errs[i] = r.open(ctx, 1) })
+	}
+	making.Wait()
+	return all, errors.Join(errs...)
 }
 
 // again looks again at what was wrong and returns what still is.

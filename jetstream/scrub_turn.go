@@ -28,9 +28,12 @@ type ScrubOptions struct {
 
 const (
 	scrubLook   = 5 * time.Second  // how often is looked whether something is due
-	scrubRetry  = 30 * time.Second // after a stream couldn't be compared or filled
-	scrubSoon   = 2 * time.Second  // the same, if its replicas weren't all current
+	scrubRetry  = 30 * time.Second // after which a node is asked again that couldn't fill
+	scrubSoon   = 3 * time.Second  // after which a stream is tried again that couldn't be compared
 	scrubGather = 10 * time.Second // for which damage is gathered, so that a node starts again once
+	// scrubYoung is when streams that never were are compared, after a node came to do
+	// it: a cluster that was just made has other things to do.
+	scrubYoung = 10 * time.Minute
 	// scrubFills is how often the same replica is filled without coming out right.
 	// After that it is for a person: a disk that damages what it is given isn't
 	// mended by writing to it.
@@ -46,10 +49,9 @@ const (
 // Scrubbed is what is known of the streams' replicas.
 type Scrubbed struct {
 	Version int `json:"version"`
-	// Equal is when each stream was last found the same on all nodes; 0: it is to be
-	// compared next.
-	Equal   map[string]chat.Millis `json:"equal,omitempty"`
-	Damaged []Damage               `json:"damaged,omitempty"`
+	// Compared is when each stream last was, whatever came of it; 0: it is to be next.
+	Compared map[string]chat.Millis `json:"compared,omitempty"`
+	Damaged  []Damage               `json:"damaged,omitempty"`
 }
 
 // Damage is a replica that differs from the others.
@@ -78,8 +80,8 @@ func parseScrubbed(b []byte) (*Scrubbed, error) {
 	if err := json.Unmarshal(b, k); err != nil || k.Version != scrubFormat {
 		return nil, fmt.Errorf("the scrub's record can't be read: %.100q", b)
 	}
-	if k.Equal == nil {
-		k.Equal = map[string]chat.Millis{}
+	if k.Compared == nil {
+		k.Compared = map[string]chat.Millis{}
 	}
 	return k, nil
 }
@@ -96,7 +98,7 @@ func (k *Scrubbed) damage(stream, node string) *Damage {
 
 // Well tells whether a stream is equal on all nodes, as far as node is concerned.
 func (k *Scrubbed) Well(stream, node string) bool {
-	return k.Equal[stream] != 0 && k.damage(stream, node) == nil
+	return k.Compared[stream] != 0 && k.damage(stream, node) == nil
 }
 
 // toFill are the replicas that are to be filled, by node: not those that were and are
@@ -104,7 +106,7 @@ func (k *Scrubbed) Well(stream, node string) bool {
 func (k *Scrubbed) toFill() map[string][]string {
 	of := map[string][]string{}
 	for _, d := range k.Damaged {
-		if d.Node != "" && d.Fills < scrubFills && k.Equal[d.Stream] != 0 {
+		if d.Node != "" && d.Fills < scrubFills && k.Compared[d.Stream] != 0 {
 			of[d.Node] = append(of[d.Node], d.Stream)
 		}
 	}
@@ -113,7 +115,7 @@ func (k *Scrubbed) toFill() map[string][]string {
 
 // found notes what a comparison came to.
 func (k *Scrubbed) found(stream string, wrong wrongs, now chat.Millis) {
-	k.Equal[stream] = now
+	k.Compared[stream] = now
 	k.Damaged = slices.DeleteFunc(k.Damaged, func(d Damage) bool { return d.Stream == stream && wrong[d.Node] == nil })
 	for _, node := range slices.Sorted(maps.Keys(wrong)) {
 		if k.damage(stream, node) == nil {
@@ -126,9 +128,9 @@ func (k *Scrubbed) found(stream string, wrong wrongs, now chat.Millis) {
 // Oldest is when the one of the streams was compared that was compared longest ago; 0 if
 // one is to be compared next.
 func (k *Scrubbed) Oldest(streams []string) chat.Millis {
-	oldest := k.Equal[streams[0]]
+	oldest := k.Compared[streams[0]]
 	for _, name := range streams {
-		oldest = min(oldest, k.Equal[name])
+		oldest = min(oldest, k.Compared[name])
 	}
 	return oldest
 }
@@ -142,7 +144,7 @@ func (s *Store) Scrubbed(ctx context.Context) (*Scrubbed, error) {
 func (s *Store) scrubbed(ctx context.Context) (*Scrubbed, uint64, error) {
 	b, revision, err := s.Records(scrubBucket).Get(ctx, scrubKey)
 	if chat.KindOf(err) == chat.KindNotFound {
-		return &Scrubbed{Version: scrubFormat, Equal: map[string]chat.Millis{}}, 0, nil
+		return &Scrubbed{Version: scrubFormat, Compared: map[string]chat.Millis{}}, 0, nil
 	}
 	if err != nil {
 		return nil, 0, err
@@ -155,7 +157,7 @@ func (s *Store) scrubbed(ctx context.Context) (*Scrubbed, uint64, error) {
 func (s *Store) ScrubFirst(ctx context.Context, streams ...string) error {
 	_, err := s.noteScrub(ctx, func(k *Scrubbed) {
 		for _, name := range streams {
-			k.Equal[name] = 0
+			k.Compared[name] = 0
 		}
 	})
 	return err
@@ -187,6 +189,7 @@ func (s *Store) ScrubbedStreams() []string { return append(s.streams(), streamSe
 // scrubber compares while this node leads CHECKPOINTS. It belongs to one goroutine.
 type scrubber struct {
 	s       *Store
+	began   time.Time
 	resting map[string]time.Time // streams that are left alone until then
 	since   time.Time            // when it saw damage that isn't dealt with; zero: there is none
 	paced   time.Time            // until when what was read is as much as may be
@@ -198,7 +201,7 @@ func (s *Store) scrub(ctx context.Context) {
 		return
 	}
 	s.whileLeading(ctx, streamCheckpoint, func(ctx context.Context) {
-		(&scrubber{s: s, resting: map[string]time.Time{}}).run(ctx)
+		(&scrubber{s: s, began: time.Now(), resting: map[string]time.Time{}}).run(ctx)
 	})
 }
 
@@ -244,8 +247,13 @@ func (k *scrubber) step(ctx context.Context) (did bool, err error) {
 // due is the stream to compare next, empty if none is due.
 func (k *scrubber) due(known *Scrubbed, now time.Time) (name string) {
 	oldest := chat.MillisOf(now.Add(-k.s.o.Scrub.Interval))
+	young := now.Sub(k.began) < min(k.s.o.Scrub.Interval, scrubYoung)
 	for _, one := range k.s.ScrubbedStreams() {
-		if at := known.Equal[one]; at <= oldest && now.After(k.resting[one]) && (name == "" || at < known.Equal[name]) {
+		at, compared := known.Compared[one]
+		if at > oldest || !compared && young || now.Before(k.resting[one]) {
+			continue
+		}
+		if name == "" || at < known.Compared[name] {
 			name = one
 		}
 	}
@@ -255,10 +263,7 @@ func (k *scrubber) due(known *Scrubbed, now time.Time) (name string) {
 func (k *scrubber) compare(ctx context.Context, name string) error {
 	wrong, err := k.s.compare(ctx, name, func(bytes int) error { return k.pace(ctx, bytes) })
 	if err != nil {
-		k.resting[name] = time.Now().Add(scrubRetry)
-		if errors.Is(err, errNotWhole) {
-			k.resting[name] = time.Now().Add(scrubSoon)
-		}
+		k.resting[name] = time.Now().Add(scrubSoon)
 		return fmt.Errorf("compare %s: %w", name, err)
 	}
 	known, err := k.s.noteScrub(ctx, func(known *Scrubbed) {
@@ -318,7 +323,7 @@ func (k *scrubber) refill(ctx context.Context, damaged map[string][]string) erro
 func (k *scrubber) fill(ctx context.Context, node string, streams []string, times int) error {
 	_, err := k.s.noteScrub(ctx, func(known *Scrubbed) {
 		for _, name := range streams {
-			known.Equal[name] = 0
+			known.Compared[name] = 0
 			if d := known.damage(name, node); d != nil {
 				d.Fills += times
 			}

@@ -139,11 +139,11 @@ func TestScrubbed(t *testing.T) {
 	if of := k.toFill(); len(of) != 1 || !slices.Equal(of["b"], []string{"LOG-0"}) {
 		t.Errorf("to fill: %v", of)
 	}
-	k.Equal["LOG-0"] = 0 // it was filled, and is yet to be compared
+	k.Compared["LOG-0"] = 0 // it was filled, and is yet to be compared
 	if of := k.toFill(); len(of) != 0 {
 		t.Errorf("to fill: %v", of)
 	}
-	k.Equal["LOG-0"], k.Damaged[0].Fills = 1, scrubFills
+	k.Compared["LOG-0"], k.Damaged[0].Fills = 1, scrubFills
 	if of := k.toFill(); len(of) != 0 {
 		t.Errorf("to fill for the %d. time: %v", scrubFills+1, of)
 	}
@@ -163,7 +163,7 @@ func TestScrubbed(t *testing.T) {
 // FuzzScrubbed: whatever the record says, it is read as something that can be worked
 // with, or refused.
 func FuzzScrubbed(f *testing.F) {
-	f.Add([]byte(`{"version":1,"equal":{"LOG-0":5},"damaged":[{"stream":"LOG-0","node":"b","seq":5,"since":9,"fills":1}]}`))
+	f.Add([]byte(`{"version":1,"compared":{"LOG-0":5},"damaged":[{"stream":"LOG-0","node":"b","seq":5,"since":9,"fills":1}]}`))
 	f.Add([]byte(`{"version":2}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		k, err := parseScrubbed(b)

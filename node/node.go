@@ -33,38 +33,39 @@ var ErrAddressInUse = errors.New("the address is in use")
 
 // Node is a running node. Its methods are safe for concurrent use.
 type Node struct {
-	config   *config.Config
-	log      *slog.Logger
-	registry *prometheus.Registry
-	member   *member // nil: alone
-	data     *directory
-	stage    *stage
-	listener *listener
-	early    *early
-	most     int          // connections at once
-	secure   *tls.Config  // nil: no TLS
-	back     net.Listener // of the admin; nil: none
-	operator *http.Server
-	nats     *natsServer
-	store    *jetstream.Store
-	peers    *peers
-	lease    *nodeLease
-	roster   *roster                  // nil: a node alone
-	clocks   *clocks                  // nil: a node alone
-	majority *majority                // nil: a node alone
-	asks     atomic.Pointer[majority] // majority, for who may look before it is there
-	cut      atomic.Bool              // clients are sent elsewhere, see cutoff.go
-	holds    holds
-	ids      *ids
-	numbers  atomic.Pointer[ids] // ids, for who may look before it is there
-	accounts *auth.Service
-	contacts *contacts.Service
-	edge     *edge.Edge
-	built    bool        // the web app is in this binary
-	marked   bool        // the mark "running" was left
-	opened   bool        // the store was begun to be opened
-	since    chat.Millis // when Start was called
-	serves   atomic.Bool // clients are let in
+	config       *config.Config
+	log          *slog.Logger
+	registry     *prometheus.Registry
+	member       *member // nil: alone
+	data         *directory
+	stage        *stage
+	listener     *listener
+	early        *early
+	most         int          // connections at once
+	secure       *tls.Config  // nil: no TLS
+	back         net.Listener // of the admin; nil: none
+	operator     *http.Server
+	nats         *natsServer
+	store        *jetstream.Store
+	peers        *peers
+	lease        *nodeLease
+	roster       *roster                  // nil: a node alone
+	clocks       *clocks                  // nil: a node alone
+	majority     *majority                // nil: a node alone
+	asks         atomic.Pointer[majority] // majority, for who may look before it is there
+	cut          atomic.Bool              // clients are sent elsewhere, see cutoff.go
+	holds        holds
+	ids          *ids
+	numbers      atomic.Pointer[ids] // ids, for who may look before it is there
+	accounts     *auth.Service
+	contacts     *contacts.Service
+	edge         *edge.Edge
+	built        bool        // the web app is in this binary
+	marked       bool        // the mark "running" was left
+	compareFirst []string    // streams whose files the start found in doubt, or set aside
+	opened       bool        // the store was begun to be opened
+	since        chat.Millis // when Start was called
+	serves       atomic.Bool // clients are let in
 
 	started  atomic.Bool // Start is through: what is above doesn't change any more
 	serving  sync.WaitGroup
@@ -113,6 +114,11 @@ func Start(ctx context.Context, c *config.Config, log *slog.Logger) (_ *Node, er
 		return nil, err
 	}
 	n.started.Store(true)
+	if n.member != nil {
+		if err := n.takeRefills(); err != nil {
+			return nil, err
+		}
+	}
 	n.serve()
 	n.announce(ctx)
 	log.Info("the node is ready", "url", n.URL(), "admin", n.AdminURL(), "data", c.Data, "version", Version,
@@ -130,6 +136,14 @@ func (n *Node) begin(ctx context.Context) (err error) {
 	n.marked = true
 	if !n.data.clean {
 		n.log.Warn("the last stop was not in order; what it left unfinished is made again")
+	}
+	if n.member != nil {
+		if err := n.setAside(); err != nil {
+			return err
+		}
+		if err := n.lookAtFiles(); err != nil {
+			return err
+		}
 	}
 	n.stage.is("starting NATS")
 	if n.nats, err = startServer(n.data, n.config.Name, n.config.Durability == config.Safe, n.member, n.log, n.fail); err != nil {
@@ -212,6 +226,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	}
 	if n.member != nil {
 		o.Replicas, o.Join, o.Leads, o.Certain = replicas, n.agree, n.nats.leads, n.certain
+		o.Scrub = jetstream.ScrubOptions{Interval: c.ScrubInterval, Rate: int64(c.ScrubRate) << 20, Refill: n.refill}
 	}
 	n.stage.is("creating streams")
 	if n.store, err = jetstream.Open(ctx, o); err != nil {
@@ -295,6 +310,8 @@ func (n *Node) serve() {
 	n.serving.Go(n.watchDisk)
 	if n.majority != nil {
 		n.serving.Go(n.watchCut)
+		n.serving.Go(n.watchRefilled)
+		n.serving.Go(n.noteGroups)
 	}
 	n.serving.Go(n.giveBackMemory)
 }
@@ -302,7 +319,11 @@ func (n *Node) serve() {
 // fail notes why the node can't go on, the first time, and wakes Wait.
 func (n *Node) fail(err error) {
 	n.failOnce.Do(func() {
-		n.log.Error("the node can't go on", "err", err)
+		if errors.Is(err, ErrRefill) {
+			n.log.Warn("the node starts anew", "why", err)
+		} else {
+			n.log.Error("the node can't go on", "err", err)
+		}
 		n.failure = err
 		close(n.failed)
 	})
