@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -24,11 +26,11 @@ import (
 // places it at random, so it is made again until it stands where it should.
 
 const (
-	scrubTries = 64               // of making a consumer; of three nodes all fail once in 10^11
-	scrubBatch = 64               // entries that are asked for at once
-	scrubTurns = 6                // in which nothing comes though something should
-	scrubTurn  = time.Second      // each of these
-	scrubIdle  = 10 * time.Minute // after which a consumer that was left is gone
+	scrubTries = 32              // of making consumers until each stands where it should
+	scrubBatch = 64              // entries that are asked for at once
+	scrubTurns = 6               // in which nothing comes though something should
+	scrubTurn  = time.Second     // each of these
+	scrubIdle  = 2 * time.Minute // after which a consumer that was left is gone
 )
 
 // entry is what is known of an entry of a replica.
@@ -49,25 +51,62 @@ type replica struct {
 	ended        bool               // nothing follows ahead
 }
 
-// readerOn makes a consumer that reads node's replica of stream, from a sequence on.
-// Who calls it deletes it.
-func (s *Store) readerOn(ctx context.Context, stream, node string, from uint64) (jetstream.Consumer, error) {
-	config := jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(from, 1),
-		AckPolicy: jetstream.AckNonePolicy, Replicas: 1, MemoryStorage: true, InactiveThreshold: scrubIdle}
+// readersOn makes consumers that read a stream's replicas on nodes, one on each, from a
+// sequence on. Each is a proposal to JetStream's leader, so more than are needed are made
+// at the same time, and those that don't fit are given back.
+func (s *Store) readersOn(ctx context.Context, stream string, from uint64, nodes ...string) (map[string]jetstream.Consumer, error) {
+	found := map[string]jetstream.Consumer{}
 	for range scrubTries {
-		consumer, err := s.js.CreateConsumer(ctx, stream, config)
+		made, err := s.makeReaders(ctx, stream, from, 2*(len(nodes)-len(found)))
+		for _, consumer := range made {
+			cluster := consumer.CachedInfo().Cluster
+			if cluster != nil && slices.Contains(nodes, cluster.Leader) && found[cluster.Leader] == nil {
+				found[cluster.Leader] = consumer
+			} else {
+				s.giveBack(ctx, stream, consumer)
+			}
+		}
+		if len(found) == len(nodes) {
+			return found, nil
+		}
 		if err != nil {
-			return nil, err
-		}
-		info := consumer.CachedInfo()
-		if info.Cluster != nil && info.Cluster.Leader == node {
-			return consumer, nil
-		}
-		if err := s.js.DeleteConsumer(ctx, stream, info.Name); err != nil {
+			for _, consumer := range found {
+				s.giveBack(ctx, stream, consumer)
+			}
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("no consumer of %s came to stand on %s", stream, node)
+	return nil, fmt.Errorf("no consumers of %s came to stand on each of %v", stream, nodes)
+}
+
+// makeReaders makes n consumers, wherever the server places them; those that it could
+// beside an error.
+func (s *Store) makeReaders(ctx context.Context, stream string, from uint64, n int) (made []jetstream.Consumer, _ error) {
+	config := jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(from, 1),
+		AckPolicy: jetstream.AckNonePolicy, Replicas: 1, MemoryStorage: true, InactiveThreshold: scrubIdle}
+	all, errs := make([]jetstream.Consumer, n), make([]error, n)
+	var making sync.WaitGroup
+	for i := range n {
+		making.Go(func() { all[i], errs[i] = s.js.CreateConsumer(ctx, stream, config) })
+	}
+	making.Wait()
+	for i, consumer := range all {
+		if errs[i] == nil {
+			made = append(made, consumer)
+		}
+	}
+	return made, errors.Join(errs...)
+}
+
+// giveBack deletes a consumer, without waiting for it; one that can't be deleted is gone
+// after scrubIdle.
+func (s *Store) giveBack(ctx context.Context, stream string, consumer jetstream.Consumer) {
+	name := consumer.CachedInfo().Name
+	s.goes(func() {
+		if err := s.js.DeleteConsumer(ctx, stream, name); err != nil {
+			s.log.Debug("a scrub's consumer is left", "stream", stream, "error", err)
+		}
+	})
 }
 
 // upTo reads what the replica has, and can read, from From to To, both included; a call
@@ -101,18 +140,14 @@ func (r *replica) upTo(ctx context.Context, from, to uint64, read func(bytes int
 	}
 }
 
-// open has a consumer read from a sequence on, if there is none.
-func (r *replica) open(ctx context.Context, from uint64) (err error) {
-	if r.consumer == nil {
-		r.consumer, err = r.s.readerOn(ctx, r.stream, r.node, from)
-	}
-	return err
-}
-
 // fetch reads on. That nothing comes though something should is no error.
 func (r *replica) fetch(ctx context.Context, from uint64) error {
-	if err := r.open(ctx, from); err != nil {
-		return err
+	if r.consumer == nil {
+		made, err := r.s.readersOn(ctx, r.stream, from, r.node)
+		if err != nil {
+			return err
+		}
+		r.consumer = made[r.node]
 	}
 	for range scrubTurns {
 		batch, err := r.consumer.FetchNoWait(scrubBatch)
@@ -157,29 +192,41 @@ func (r *replica) next(otherwise uint64) uint64 {
 	return otherwise
 }
 
-// close gives the consumer back; one that can't be goes after scrubIdle. The replica may
-// be read on.
+// close gives the consumer back. The replica may be read on.
 func (r *replica) close(ctx context.Context) {
-	if r.consumer == nil {
-		return
-	}
-	name := r.consumer.CachedInfo().Name
-	r.consumer = nil
-	if err := r.s.js.DeleteConsumer(ctx, r.stream, name); err != nil {
-		r.s.log.Debug("a scrub's consumer is left", "stream", r.stream, "error", err)
+	if r.consumer != nil {
+		r.s.giveBack(ctx, r.stream, r.consumer)
+		r.consumer = nil
 	}
 }
 
-// entriesOn reads the entries from From to To, both included, that node's replica of
-// the stream has and can read.
-func (s *Store) entriesOn(ctx context.Context, stream, node string, from, to uint64, read func(bytes int) error) (map[uint64]entry, error) {
-	r := &replica{s: s, stream: stream, node: node}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), scrubLeave)
-		defer cancel()
-		r.close(ctx)
-	}()
-	return r.upTo(ctx, from, to, read)
+// readers are for a stream's replicas on nodes, from a sequence on. They are to be closed.
+func (s *Store) readers(ctx context.Context, stream string, from uint64, nodes ...string) (all []*replica, _ error) {
+	made, err := s.readersOn(ctx, stream, from, nodes...)
+	if err != nil {
+		return nil, err
+	}
+	for _, node := range nodes {
+		all = append(all, &replica{s: s, stream: stream, node: node, consumer: made[node]})
+	}
+	return all, nil
+}
+
+// entriesOn reads the entries from From to To, both included, that nodes' replicas of the
+// stream have and can read.
+func (s *Store) entriesOn(ctx context.Context, stream string, from, to uint64, read func(bytes int) error, nodes ...string) (map[string]map[uint64]entry, error) {
+	readers, err := s.readers(ctx, stream, from, nodes...)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]map[uint64]entry{}
+	for _, r := range readers {
+		defer r.close(ctx)
+		if found[r.node], err = r.upTo(ctx, from, to, read); err != nil {
+			return nil, fmt.Errorf("read the replica on %s: %w", r.node, err)
+		}
+	}
+	return found, nil
 }
 
 // sumOf is a sum of all of an entry, each part with its length.

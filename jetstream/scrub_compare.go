@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 )
 
 // How a stream's replicas are held against each other.
 const (
 	scrubRange  = 512                    // sequences of all replicas that are compared at once
-	scrubLeave  = time.Second            // for giving consumers back
 	scrubSettle = 300 * time.Millisecond // in which what the leader has reaches who is current
 )
 
@@ -105,18 +103,14 @@ func (s *Store) compare(ctx context.Context, name string, read func(bytes int) e
 	if err := wait(ctx, scrubSettle); err != nil {
 		return nil, err
 	}
-	readers, err := c.readers(ctx)
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), scrubLeave)
-		defer cancel()
-		for _, r := range readers {
-			r.close(ctx)
-		}
-	}()
+	readers, err := s.readers(ctx, name, 1, c.nodes...) // whatever the leader takes for its first
 	if err != nil {
 		return nil, err
 	}
-	for from := uint64(1); from <= c.last; { // whatever the leader takes for its first
+	for _, r := range readers {
+		defer r.close(ctx)
+	}
+	for from := uint64(1); from <= c.last; {
 		to := min(from+scrubRange-1, c.last)
 		found := map[string]map[uint64]entry{}
 		for _, r := range readers {
@@ -140,20 +134,6 @@ func (s *Store) compare(ctx context.Context, name string, read func(bytes int) e
 	return nil, nil
 }
 
-// readers are for all replicas, from their beginning. They are to be closed, also with an
-// error.
-func (c *compared) readers(ctx context.Context) (all []*replica, _ error) {
-	var making sync.WaitGroup // which takes several proposals each
-	errs := make([]error, len(c.nodes))
-	for i, node := range c.nodes {
-		r := &replica{s: c.s, stream: c.name, node: node}
-		all = append(all, r)
-		making.Go(func() { errs[i] = r.open(ctx, 1) })
-	}
-	making.Wait()
-	return all, errors.Join(errs...)
-}
-
 // again looks again at what was wrong and returns what still is.
 func (c *compared) again(ctx context.Context, wrong wrongs) (wrongs, error) {
 	for _, pause := range scrubAgain {
@@ -164,12 +144,9 @@ func (c *compared) again(ctx context.Context, wrong wrongs) (wrongs, error) {
 			return nil, err
 		}
 		from, to := wrong.span()
-		found := map[string]map[uint64]entry{}
-		for _, node := range c.nodes {
-			var err error
-			if found[node], err = c.s.entriesOn(ctx, c.name, node, from, to, c.read); err != nil {
-				return nil, fmt.Errorf("read the replica on %s again: %w", node, err)
-			}
+		found, err := c.s.entriesOn(ctx, c.name, from, to, c.read, c.nodes...)
+		if err != nil {
+			return nil, err
 		}
 		if wrong = wrong.and(c.judge(found)); len(wrong) == 0 {
 			break

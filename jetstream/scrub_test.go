@@ -210,8 +210,9 @@ func TestScrubSeesDamageAndItIsFilled(t *testing.T) {
 
 func (c *scrubbed) entries(node int) (found map[uint64]entry) {
 	c.t.Helper()
-	c.eventually("read", func() (err error) {
-		found, err = c.s.entriesOn(c.ctx, "S", c.nats.Name(node), 1, uint64(c.held), unpaced)
+	c.eventually("read", func() error {
+		all, err := c.s.entriesOn(c.ctx, "S", 1, uint64(c.held), unpaced, c.nats.Name(node))
+		found = all[c.nats.Name(node)]
 		return err
 	})
 	return found

@@ -26,6 +26,7 @@ import (
 const (
 	subjectRefill = "refill."
 	leaseRefill   = "refill"
+	refillFree    = "." // the lease's value while nobody holds it; no node is called so
 	// refillWithin bounds how long a node's next run is waited for.
 	refillWithin = 90 * time.Second
 	// refillLease is when the lease ends of who has died meanwhile.
@@ -75,21 +76,11 @@ func (n *Node) refill(ctx context.Context, node string, streams []string) error 
 	}
 	ctx, cancel := context.WithTimeout(ctx, refillWithin)
 	defer cancel()
-	leases := n.store.Leases()
-	revision, err := leases.Put(ctx, leaseRefill, []byte(node), refillLease, 0)
-	if chat.KindOf(err) == chat.KindConflict {
-		return errors.New("another node's replicas are being made anew")
-	}
+	giveBack, err := n.takeRefillLease(ctx, node)
 	if err != nil {
-		return fmt.Errorf("take the lease: %w", err)
+		return err
 	}
-	defer func() {
-		giving, cancel := context.WithTimeout(context.WithoutCancel(ctx), announceWithin)
-		defer cancel()
-		if err := leases.Delete(giving, leaseRefill, revision); err != nil {
-			n.log.Debug("the lease for making replicas anew isn't given back; it runs out", "err", err)
-		}
-	}()
+	defer giveBack()
 	before := n.runOf(node)
 	if err := n.orderRefill(ctx, node, streams); err != nil || node == n.config.Name {
 		return err
@@ -104,6 +95,31 @@ func (n *Node) refill(ctx context.Context, node string, streams []string) error 
 			return fmt.Errorf("%s isn't back: %w", node, context.Cause(ctx))
 		}
 	}
+}
+
+// takeRefillLease takes the lease to have a node's replicas made anew.
+func (n *Node) takeRefillLease(ctx context.Context, node string) (giveBack func(), err error) {
+	leases := n.store.Leases()
+	held, revision, err := leases.Get(ctx, leaseRefill)
+	if err != nil && chat.KindOf(err) != chat.KindNotFound {
+		return nil, fmt.Errorf("read the lease: %w", err)
+	}
+	if err == nil && string(held) != refillFree {
+		return nil, fmt.Errorf("the replicas on %s are being made anew", held)
+	}
+	revision, err = leases.Put(ctx, leaseRefill, []byte(node), refillLease, revision)
+	if err != nil {
+		return nil, fmt.Errorf("take the lease: %w", err)
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), announceWithin)
+		defer cancel()
+		// Not deleted: a deletion is itself deleted in time, which a store that
+		// crashes forgets.
+		if _, err := leases.Put(ctx, leaseRefill, []byte(refillFree), 0, revision); err != nil {
+			n.log.Debug("the lease for making replicas anew isn't given back; it runs out", "err", err)
+		}
+	}, nil
 }
 
 // runOf is the run of a node that is ready, empty if it isn't.

@@ -134,7 +134,7 @@ func TestANodeHasItsReplicasMadeAnew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := nodes[1].refill(t.Context(), "a", []string{"LOG-0"}); err == nil || !strings.Contains(err.Error(), "another node") {
+	if err := nodes[1].refill(t.Context(), "a", []string{"LOG-0"}); err == nil || !strings.Contains(err.Error(), "on c are being made anew") {
 		t.Errorf("of two at a time the second: %v", err)
 	}
 	if err := nodes[0].takeRefill([]byte(`{"streams":["LOG-0"]}`)); err == nil {
