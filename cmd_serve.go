@@ -98,7 +98,7 @@ func serve(ctx context.Context, c *config.Config, out io.Writer) error {
 	}
 	within, done := context.WithTimeout(context.Background(), grace)
 	defer done()
-	if stopped := n.Stop(within); !errors.Is(err, node.ErrAgain) {
+	if stopped := n.Stop(within); !errors.Is(err, node.ErrAgain) && !errors.Is(err, node.ErrRefill) {
 		return errors.Join(err, stopped)
 	}
 	return startAnew(told)

@@ -133,6 +133,16 @@ func printStatus(out io.Writer, s *node.Status, format string) error {
 	for _, p := range s.Partitions {
 		line(fmt.Sprint(p.Partition), p.Leader, p.Projector, fmt.Sprintf("%d batches", p.Lag))
 	}
+	if err := table.Flush(); err != nil || s.Scrub == nil {
+		return err
+	}
+	oldest := "not all yet"
+	if s.Scrub.Oldest > 0 {
+		oldest = s.Scrub.Oldest.Time().UTC().Format(time.DateTime) + " UTC"
+	}
+	fmt.Fprintln(out)
+	line("COPIES COMPARED", "OLDEST", "DAMAGED")
+	line(fmt.Sprintf("%d of %d streams", s.Scrub.Compared, s.Scrub.Streams), oldest, fmt.Sprint(len(s.Scrub.Damaged)))
 	return table.Flush()
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -57,7 +58,7 @@ func TestStatusOfOneNode(t *testing.T) {
 }
 
 func TestStatusOfACluster(t *testing.T) {
-	c := harness.StartCluster(t, "--partitions=2")
+	c := harness.StartCluster(t, "--partitions=2", "--scrub-interval=1s")
 	// eventually asks b until it says so.
 	eventually := func(what string, is func(*node.Status, error) bool) *node.Status {
 		t.Helper()
@@ -84,6 +85,13 @@ func TestStatusOfACluster(t *testing.T) {
 		if p.Leader == "" || p.Projector == "" {
 			t.Errorf("%+v", p)
 		}
+	}
+	eventually("all copies are compared", func(s *node.Status, err error) bool {
+		return err == nil && s.Scrub != nil && s.Scrub.Compared == s.Scrub.Streams && s.Scrub.Oldest > 0 && len(s.Scrub.Damaged) == 0
+	})
+	if out, err := run(t, "cluster", "status", "--admin", strings.TrimPrefix(c.Node("b").AdminURL(), "http://")); !strings.Contains(out, "COPIES COMPARED") ||
+		!strings.Contains(out, fmt.Sprintf("%d of %[1]d streams", s.Scrub.Streams)) {
+		t.Errorf("%v\n%s", err, out)
 	}
 	c.Node("c").Kill()
 	eventually("one is gone", func(s *node.Status, _ error) bool {

@@ -24,12 +24,13 @@ var layers = map[string][]string{
 	"auth":      {"natter/chat", "golang.org/x/crypto/", "golang.org/x/text/", "golang.org/x/time/", "golang.org/x/sync/", "github.com/fxamacker/cbor/"},
 	"contacts":  {"natter/chat", "github.com/fxamacker/cbor/"},
 	"jetstream": {"natter/chat", "github.com/nats-io/nats.go", "github.com/nats-io/nats.go/", "github.com/fxamacker/cbor/", "github.com/prometheus/client_golang/"},
+	"blocks":    {"github.com/minio/highwayhash"},
 	// 2: the two ends of the wire
 	"edge": {"natter/chat", "natter/wire", "natter/auth", "natter/contacts", "github.com/gofiber/", "github.com/valyala/", "github.com/fasthttp/", "github.com/gobwas/ws",
 		"github.com/danielgtaylor/huma/", "github.com/prometheus/client_golang/", "golang.org/x/time/", "github.com/go-json-experiment/json", "github.com/go-json-experiment/json/"},
 	"client": {"natter/chat", "natter/wire", "github.com/fasthttp/websocket"},
 	// 3: everything put together
-	"node": {"natter/chat", "natter/auth", "natter/contacts", "natter/jetstream", "natter/edge", "natter/config", "natter/certs", "natter/webui",
+	"node": {"natter/chat", "natter/auth", "natter/contacts", "natter/jetstream", "natter/edge", "natter/config", "natter/certs", "natter/webui", "natter/blocks",
 		"github.com/nats-io/", "github.com/bwmarrin/snowflake", "github.com/prometheus/client_golang/"},
 	// 4: the program
 	".": {"natter/config", "natter/certs", "natter/node", "natter/client", "natter/internal/bench", "github.com/spf13/cobra", "github.com/spf13/pflag"},

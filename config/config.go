@@ -44,6 +44,9 @@ type Config struct {
 	Heartbeat         time.Duration
 	ShutdownGrace     time.Duration
 
+	ScrubInterval time.Duration // 0: never
+	ScrubRate     int           // MiB a second
+
 	LogLevel  string // debug, info, warn, error
 	LogFormat string // auto, text, json
 }

@@ -33,13 +33,22 @@ type three struct {
 	sent  atomic.Int64 // how many are acknowledged
 
 	crowds int
+	dir    string // of the servers' stores
+	// scrub says for each node how it compares replicas.
+	scrub func(node int) ScrubOptions
 }
 
 const clusterPartitions = 2
 
 func openThree(t *testing.T) *three {
 	t.Helper()
-	c := &three{t: t, whole: t, nats: natstest.StartCluster(t, t.TempDir(), true), acked: map[chat.RoomID]map[string]chat.Seq{}}
+	return openScrubbedThree(t, func(int) ScrubOptions { return ScrubOptions{} })
+}
+
+func openScrubbedThree(t *testing.T, scrub func(node int) ScrubOptions) *three {
+	t.Helper()
+	c := &three{t: t, whole: t, dir: t.TempDir(), scrub: scrub, acked: map[chat.RoomID]map[string]chat.Seq{}}
+	c.nats = natstest.StartCluster(t, c.dir, true)
 	begun := time.Now()
 	c.ids.Store(uint64(time.Now().UnixMilli()-int64(chat.SnowflakeEpoch)) << 22)
 	var opening sync.WaitGroup
@@ -72,7 +81,7 @@ func (c *three) open(i int) {
 			return nil
 		},
 		QueueRetention: 24 * time.Hour, Log: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Fatal: func(err error) { t.Error(err) }, Progress: func(waits string) { t.Logf("%s waits: %s", c.nats.Name(i), waits) }})
+		Scrub: c.scrub(i), Fatal: func(err error) { t.Error(err) }, Progress: func(waits string) { t.Logf("%s waits: %s", c.nats.Name(i), waits) }})
 	if err != nil {
 		c.t.Errorf("%s: %v", c.nats.Name(i), err)
 		return

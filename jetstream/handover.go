@@ -16,6 +16,7 @@ import (
 // Leadership is who leads a stream, for the operator's status.
 type Leadership struct {
 	Stream    string // such as LOG-0
+	Group     string // of Raft; empty where the node is alone
 	Leader    string // the node; empty: none now
 	Replicas  []Replica
 	Projector string // of a LOG: the node whose projector was heard of last
@@ -29,6 +30,18 @@ type Replica struct {
 	Offline bool   // it isn't there
 	Lag     uint64 // operations it is behind
 }
+
+// nearly is how many operations a replica may be behind and count as current: the server
+// calls none so that isn't where the leader is at this very moment, which under load the
+// slowest one never is.
+const nearly = 64
+
+func current(r *jetstream.PeerInfo) bool {
+	return r.Current || !r.Offline && r.Lag <= nearly && 0 < r.Active && r.Active < heartbeatLost
+}
+
+// heartbeatLost is when a replica that doesn't answer its leader isn't current any more.
+const heartbeatLost = 2 * time.Second
 
 // streams are the names of all streams.
 func (s *Store) streams() []string {
@@ -65,9 +78,9 @@ func (s *Store) Leaders(ctx context.Context) []Leadership {
 				found[i].Leader = s.o.Node
 				return
 			}
-			found[i].Leader = cluster.Leader
+			found[i].Leader, found[i].Group = cluster.Leader, cluster.RaftGroup
 			for _, r := range cluster.Replicas {
-				found[i].Replicas = append(found[i].Replicas, Replica{r.Name, r.Current, r.Offline, r.Lag})
+				found[i].Replicas = append(found[i].Replicas, Replica{r.Name, current(r), r.Offline, r.Lag})
 			}
 		})
 	}

@@ -14,6 +14,9 @@ type metrics struct {
 	lag      *prometheus.GaugeVec
 	leads    *prometheus.GaugeVec
 	restarts prometheus.Counter
+
+	scrubBytes, scrubDamage, scrubFills prometheus.Counter
+	scrubOldest                         prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -31,8 +34,16 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		restarts: prometheus.NewCounter(prometheus.CounterOpts{Name: "natter_projector_restarts_total",
 			Help: "Times a projector began again after a failed write."}),
 	}
+	m.scrubBytes = prometheus.NewCounter(prometheus.CounterOpts{Name: "natter_scrub_bytes_total",
+		Help: "Bytes of replicas that this node has compared."})
+	m.scrubDamage = prometheus.NewCounter(prometheus.CounterOpts{Name: "natter_scrub_damaged_total",
+		Help: "Replicas that this node has found to differ from the others."})
+	m.scrubFills = prometheus.NewCounter(prometheus.CounterOpts{Name: "natter_scrub_refills_total",
+		Help: "Replicas that this node has had made anew."})
+	m.scrubOldest = prometheus.NewGauge(prometheus.GaugeOpts{Name: "natter_scrub_oldest_timestamp_seconds",
+		Help: "When the stream that was compared longest ago was compared, in Unix time; 0: one never was, or this node doesn't compare."})
 	if r != nil {
-		r.MustRegister(m.batch, m.take, m.commands, m.lag, m.leads, m.restarts)
+		r.MustRegister(m.batch, m.take, m.commands, m.lag, m.leads, m.restarts, m.scrubBytes, m.scrubDamage, m.scrubFills, m.scrubOldest)
 	}
 	return m
 }
@@ -47,4 +58,9 @@ func (m *metrics) setLeads(partition int, leads bool) {
 		value = 1
 	}
 	m.leads.WithLabelValues(strconv.Itoa(partition)).Set(value)
+}
+
+// setScrub tells how old the oldest comparison of the streams is.
+func (m *metrics) setScrub(known *Scrubbed, streams []string) {
+	m.scrubOldest.Set(float64(known.Oldest(streams)) / 1000)
 }

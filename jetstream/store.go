@@ -19,7 +19,7 @@ import (
 )
 
 // Options are what a Store needs. All fields but Registry, Leads, Progress,
-// Certain, Join and Beside are required.
+// Certain, Join, Beside and Scrub are required.
 type Options struct {
 	// Connect opens one more connection to the node's own server; the Store
 	// closes it.
@@ -55,6 +55,9 @@ type Options struct {
 	// nil if this node can work beside those that have a lease. Its error ends Open and
 	// is returned as it is.
 	Beside func(ctx context.Context, leases chat.Leases) error
+
+	// Scrub is of a cluster.
+	Scrub ScrubOptions
 
 	fault fault // of the projectors' writes, in tests
 }
@@ -258,6 +261,7 @@ func (s *Store) start(recovered map[int]*recovery) error {
 	s.goes(func() { s.leases.keep(s.ctx) })
 	s.goes(func() { s.places.keep(s.ctx) })
 	s.goes(s.expireAnswers)
+	s.goes(func() { s.scrub(s.ctx) })
 	return nil
 }
 

@@ -58,7 +58,7 @@ func (s *Store) partitionStreams(p int) []jetstream.StreamConfig {
 			Duplicates: duplicateWindow},
 		// HISTORY has no MaxAge: one node's wrong clock would delete it.
 		s.projection(jetstream.StreamConfig{Name: numbered(streamHistory, p),
-			Subjects: []string{fmt.Sprintf("msg.%d.*", p), fmt.Sprintf("page.%d.*.*", p), fmt.Sprintf("room.%d.*", p)},
+			Subjects:          []string{fmt.Sprintf("msg.%d.*", p), fmt.Sprintf("page.%d.*.*", p), fmt.Sprintf("room.%d.*", p)},
 			MaxMsgsPerSubject: noLimit}),
 		s.projection(jetstream.StreamConfig{Name: numbered(streamSync, p), Subjects: []string{fmt.Sprintf("sync.%d.*", p)},
 			MaxAge: s.o.QueueRetention, MaxMsgsPerSubject: noLimit}),

@@ -269,9 +269,11 @@ func (d *directory) stopped() error {
 func (d *directory) close() error { return d.lock.Close() }
 
 // size is how many bytes the streams occupy; 0 when that can't be told.
-func (d *directory) size() int64 {
+func (d *directory) size() int64 { return sizeOf(d.file(streamsDir)) }
+
+func sizeOf(path string) int64 {
 	var total int64
-	_ = filepath.WalkDir(d.file(streamsDir), func(_ string, entry fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(path, func(_ string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.Type().IsRegular() {
 			if info, err := entry.Info(); err == nil {
 				total += info.Size()

@@ -33,42 +33,43 @@ var ErrAddressInUse = errors.New("the address is in use")
 
 // Node is a running node. Its methods are safe for concurrent use.
 type Node struct {
-	config    *config.Config
-	log       *slog.Logger
-	registry  *prometheus.Registry
-	member    *member // nil: alone
-	data      *directory
-	stage     *stage
-	listener  *listener
-	early     *early
-	most      int          // connections at once
-	secure    *tls.Config  // nil: no TLS
-	back      net.Listener // of the admin; nil: none
-	operator  *http.Server
-	nats      *natsServer
-	store     *jetstream.Store
-	peers     *peers
-	lease     *nodeLease
-	roster    *roster                       // nil: a node alone
-	clocks    *clocks                       // nil: a node alone
-	steady    steady                        // of clocks
-	clock     atomic.Pointer[time.Duration] // how far it is ahead; nil: it isn't far
-	majority  *majority                     // nil: a node alone
-	assents   *assents                      // nil: a node alone
-	asks      atomic.Pointer[majority]      // majority, for who may look before it is there
-	replacing sync.Mutex                    // held while a member is replaced by this node
-	cut       atomic.Bool                   // clients are sent elsewhere, see cutoff.go
-	holds     holds
-	ids       *ids
-	numbers   atomic.Pointer[ids] // ids, for who may look before it is there
-	accounts  *auth.Service
-	contacts  *contacts.Service
-	edge      *edge.Edge
-	built     bool        // the web app is in this binary
-	marked    bool        // the mark "running" was left
-	opened    bool        // the store was begun to be opened
-	since     chat.Millis // when Start was called
-	serves    atomic.Bool // clients are let in
+	config       *config.Config
+	log          *slog.Logger
+	registry     *prometheus.Registry
+	member       *member // nil: alone
+	data         *directory
+	stage        *stage
+	listener     *listener
+	early        *early
+	most         int          // connections at once
+	secure       *tls.Config  // nil: no TLS
+	back         net.Listener // of the admin; nil: none
+	operator     *http.Server
+	nats         *natsServer
+	store        *jetstream.Store
+	peers        *peers
+	lease        *nodeLease
+	roster       *roster                       // nil: a node alone
+	clocks       *clocks                       // nil: a node alone
+	steady       steady                        // of clocks
+	clock        atomic.Pointer[time.Duration] // how far it is ahead; nil: it isn't far
+	majority     *majority                     // nil: a node alone
+	assents      *assents                      // nil: a node alone
+	asks         atomic.Pointer[majority]      // majority, for who may look before it is there
+	replacing    sync.Mutex                    // held while a member is replaced by this node
+	cut          atomic.Bool                   // clients are sent elsewhere, see cutoff.go
+	holds        holds
+	ids          *ids
+	numbers      atomic.Pointer[ids] // ids, for who may look before it is there
+	accounts     *auth.Service
+	contacts     *contacts.Service
+	edge         *edge.Edge
+	built        bool        // the web app is in this binary
+	marked       bool        // the mark "running" was left
+	compareFirst []string    // streams whose files the start found in doubt, or set aside
+	opened       bool        // the store was begun to be opened
+	since        chat.Millis // when Start was called
+	serves       atomic.Bool // clients are let in
 
 	started  atomic.Bool // Start is through: what is above doesn't change any more
 	serving  sync.WaitGroup
@@ -124,6 +125,11 @@ func Start(ctx context.Context, c *config.Config, log *slog.Logger) (_ *Node, er
 		return nil, err
 	}
 	n.started.Store(true)
+	if n.member != nil {
+		if err := n.takeRefills(); err != nil {
+			return nil, err
+		}
+	}
 	n.serve()
 	n.announce(ctx)
 	log.Info("the node is ready", "url", n.URL(), "admin", n.AdminURL(), "data", c.Data, "version", Version,
@@ -144,6 +150,12 @@ func (n *Node) begin(ctx context.Context) (err error) {
 	}
 	if n.member != nil {
 		if err := n.letIn(ctx); err != nil {
+			return err
+		}
+		if err := n.setAside(); err != nil {
+			return err
+		}
+		if err := n.lookAtFiles(); err != nil {
 			return err
 		}
 	}
@@ -228,6 +240,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	}
 	if n.member != nil {
 		o.Replicas, o.Join, o.Beside, o.Leads, o.Certain = replicas, n.agree, n.suits, n.nats.leads, n.certain
+		o.Scrub = jetstream.ScrubOptions{Interval: c.ScrubInterval, Rate: int64(c.ScrubRate) << 20, Refill: n.refill}
 	}
 	n.stage.is("creating streams")
 	if n.store, err = jetstream.Open(ctx, o); err != nil {
@@ -312,6 +325,8 @@ func (n *Node) serve() {
 	if n.majority != nil {
 		n.serving.Go(n.watchCut)
 		n.serving.Go(n.watchClock)
+		n.serving.Go(n.watchRefilled)
+		n.serving.Go(n.noteGroups)
 	}
 	n.serving.Go(n.giveBackMemory)
 }
@@ -319,7 +334,11 @@ func (n *Node) serve() {
 // fail notes why the node can't go on, the first time, and wakes Wait.
 func (n *Node) fail(err error) {
 	n.failOnce.Do(func() {
-		n.log.Error("the node can't go on", "err", err)
+		if errors.Is(err, ErrRefill) {
+			n.log.Warn("the node starts anew", "why", err)
+		} else {
+			n.log.Error("the node can't go on", "err", err)
+		}
 		n.failure = err
 		close(n.failed)
 	})

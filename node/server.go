@@ -29,6 +29,9 @@ type natsServer struct {
 // account is where all of natter is; it has the same name on every node.
 const account = "NATTER"
 
+// systemAccount is NATS's own.
+const systemAccount = "SYS"
+
 // The bounds of JetStream. Memory is for what lives in memory only (leases);
 // caches of files are not counted.
 const (
@@ -66,11 +69,11 @@ func startServer(d *directory, name string, safe bool, m *member, log *slog.Logg
 	// Accounts with JetStream can only be had from a configuration.
 	err = o.ProcessConfigString(fmt.Sprintf(`
 		accounts {
-			SYS { users: [ { nkey: %s } ] }
-			%s { jetstream: enabled, users: [ { nkey: %s } ] }
+			%[1]s { users: [ { nkey: %[2]s } ] }
+			%[3]s { jetstream: enabled, users: [ { nkey: %[4]s } ] }
 		}
-		system_account: SYS
-	`, system, account, public))
+		system_account: %[1]s
+	`, systemAccount, system, account, public))
 	if err != nil {
 		return nil, fmt.Errorf("configure NATS: %w", err)
 	}

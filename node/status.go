@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"natter/chat"
 	"natter/jetstream"
 )
 
@@ -24,10 +26,19 @@ type Status struct {
 	// NotConnected is how many members no route leads to, and Missing are the
 	// addresses they may be at: where members share a host it isn't known whose
 	// address is whose, and more are listed.
-	NotConnected int      `json:"not_connected"`
-	Missing      []string `json:"missing"`
+	NotConnected int          `json:"not_connected"`
+	Missing      []string     `json:"missing"`
+	Scrub        *ScrubStatus `json:"scrub,omitempty"` // nil: a node alone, or not known
 	// Problems are what isn't well, a sentence each; none: all is.
 	Problems []string `json:"problems"`
+}
+
+// ScrubStatus is how far the comparison of the nodes' copies is.
+type ScrubStatus struct {
+	Streams  int                `json:"streams"`
+	Compared int                `json:"compared"` // of them, found equal or not since they were last in doubt
+	Oldest   chat.Millis        `json:"oldest"`   // when the one was compared that was longest ago; 0: not all were
+	Damaged  []jetstream.Damage `json:"damaged"`
 }
 
 // NodeStatus is a node as its lease tells.
@@ -81,6 +92,9 @@ func (n *Node) status(ctx context.Context) *Status {
 			s.addRoll(n.member.roll)
 		}
 		s.addLeaders(n.store.Leaders(ctx))
+		if n.member != nil && n.config.ScrubInterval > 0 {
+			s.addScrub(n.store.ScrubbedStreams(), n.scrubbed(ctx))
+		}
 	}
 	slices.SortFunc(s.Nodes, func(a, b NodeStatus) int { return cmp.Compare(a.Name, b.Name) })
 	return s
@@ -163,6 +177,34 @@ func (s *Status) addLeaders(all []jetstream.Leadership) {
 	}
 	for _, node := range slices.Sorted(maps.Keys(behind)) {
 		s.problem("%s: its copy is missing or behind, of %s", node, some(behind[node]))
+	}
+}
+
+// scrubbed is what is known of the nodes' copies, nil if that can't be read in a second.
+func (n *Node) scrubbed(ctx context.Context) *jetstream.Scrubbed {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	known, err := n.store.Scrubbed(ctx)
+	if err != nil {
+		return nil
+	}
+	return known
+}
+
+// addScrub adds what the comparison of the nodes' copies found.
+func (s *Status) addScrub(streams []string, known *jetstream.Scrubbed) {
+	if known == nil {
+		return
+	}
+	s.Scrub = &ScrubStatus{Streams: len(streams), Oldest: known.Oldest(streams), Damaged: []jetstream.Damage{}}
+	for _, name := range streams {
+		if known.Compared[name] != 0 {
+			s.Scrub.Compared++
+		}
+	}
+	for _, d := range known.Damaged {
+		s.Scrub.Damaged = append(s.Scrub.Damaged, d)
+		s.problem("%s", d)
 	}
 }
 

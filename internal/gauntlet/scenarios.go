@@ -41,6 +41,7 @@ var Scenarios = []*Scenario{
 	{Name: "isolated", Title: "every node cut off from every other for 20 s", Nodes: 3, Network: true, Traffic: usual, Limit: 8 * time.Minute, story: isolated},
 	{Name: "mixed", Title: "a kill, a stillness of 3 s, a drain, a power failure of all and a node cut off, in a random order", Nodes: 3, Network: true, Disks: true, Traffic: usual, Limit: 8 * time.Minute, story: mixed},
 	{Name: "replace", Title: "a node dies with its data, and an empty one takes its place", Nodes: 3, Traffic: usual, Limit: 8 * time.Minute, story: replace},
+	{Name: "damage", Title: "bits flipped in the files of one node's copies, and their end cut off", Nodes: 3, Args: []string{"--scrub-interval=10s", "--scrub-rate=64"}, Traffic: usual, Limit: 12 * time.Minute, story: damage},
 	{Name: "swarm", Title: "a node with 3,000 clients of its own dies", Nodes: 3, Traffic: usual, Limit: 10 * time.Minute, story: swarm},
 }
 
