@@ -6,16 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
-	"natter/config"
 	"natter/node"
 )
 
@@ -27,7 +24,7 @@ const (
 
 // clusterStatusCommand is `natter cluster status`.
 func clusterStatusCommand() *cobra.Command {
-	var admin, format string
+	var admin, format *string
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Say how the cluster is",
@@ -37,28 +34,20 @@ node alone too. Exit code 0 says that all is well; 1 that something isn't, which
 names, or that the node can't be asked.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if format != "table" && format != "json" {
-				return usageError{fmt.Errorf("-o %s: must be table or json", format)}
+			if err := errors.Join(checkFormat(*format, "table"), checkAdmin(*admin)); err != nil {
+				return err
 			}
-			if _, port, err := net.SplitHostPort(admin); err != nil || port == "" {
-				return usageError{fmt.Errorf("--admin %q: must be host:port", admin)}
-			}
-			s, err := askStatus(cmd.Context(), admin)
+			s, err := askStatus(cmd.Context(), *admin)
 			if err != nil {
 				return err
 			}
-			if err := printStatus(cmd.OutOrStdout(), s, format); err != nil {
+			if err := printStatus(cmd.OutOrStdout(), s, *format); err != nil {
 				return err
 			}
-			var problems []error
-			for _, p := range s.Problems {
-				problems = append(problems, errors.New(printable(p)))
-			}
-			return errors.Join(problems...)
+			return problems(s.Problems)
 		},
 	}
-	cmd.Flags().StringVar(&admin, "admin", config.Defaults().Admin, "`host:port` of the node's admin listener")
-	cmd.Flags().StringVarP(&format, "output", "o", "table", "table or json")
+	admin, format = adminFlag(cmd), formatFlag(cmd, "table")
 	return cmd
 }
 
@@ -66,20 +55,11 @@ names, or that the node can't be asked.`,
 func askStatus(ctx context.Context, address string) (*node.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusWithin)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/cluster", http.NoBody)
+	res, err := askAdmin(ctx, http.MethodGet, address, "/cluster", nil)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("--admin %q: must be host:port", address)}
-	}
-	straight := &http.Transport{} // not by a proxy
-	defer straight.CloseIdleConnections()
-	res, err := straight.RoundTrip(req)
-	if err != nil {
-		return nil, fmt.Errorf("no node answers at %s (--admin takes another address): %w", address, err)
+		return nil, err
 	}
 	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %d: it is no admin listener of natter, or of a version without a status", address, res.StatusCode)
-	}
 	s, err := parseStatus(io.LimitReader(res.Body, maxStatusBytes))
 	if err != nil {
 		return nil, fmt.Errorf("what %s answers is no status: %w", address, err)
@@ -131,14 +111,4 @@ func printStatus(out io.Writer, s *node.Status, format string) error {
 		line(fmt.Sprint(p.Partition), p.Leader, p.Projector, fmt.Sprintf("%d batches", p.Lag))
 	}
 	return table.Flush()
-}
-
-// printable is text that can't do anything to a terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -14,16 +13,12 @@ import (
 	"natter/node"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	harness.Cleanup()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { harness.Main(m, harness.FasthttpKeeps...) }
 
 // askedStatus runs natter cluster status -o json.
 func askedStatus(t *testing.T, n *harness.Node) (*node.Status, error) {
 	t.Helper()
-	out, failed := run(t, "cluster", "status", "-o", "json", "--admin", strings.TrimPrefix(n.AdminURL(), "http://"))
+	out, failed := run(t, "cluster", "status", "-o", "json", "--admin", adminOf(n))
 	s, err := parseStatus(strings.NewReader(out))
 	if err != nil {
 		t.Fatalf("%v, %v: %s", err, failed, out)
@@ -33,7 +28,7 @@ func askedStatus(t *testing.T, n *harness.Node) (*node.Status, error) {
 
 func TestStatusOfOneNode(t *testing.T) {
 	n := harness.StartNode(t, "--region=seoul", "--partitions=2")
-	admin := strings.TrimPrefix(n.AdminURL(), "http://")
+	admin := adminOf(n)
 	s, err := askedStatus(t, n)
 	if err != nil || s.Members != 1 || len(s.Nodes) != 1 || len(s.Partitions) != 2 || len(s.Problems) != 0 {
 		t.Fatalf("%+v, %v", s, err)
@@ -89,7 +84,7 @@ func TestStatusOfACluster(t *testing.T) {
 	eventually("one is gone", func(s *node.Status, _ error) bool {
 		return len(s.Nodes) == 3 && s.Nodes[2].State == "gone" && s.NotConnected == 1 && strings.Contains(strings.Join(s.Missing, " "), c.Routes[2])
 	})
-	if out, err := run(t, "cluster", "status", "--admin", strings.TrimPrefix(c.Node("b").AdminURL(), "http://")); exitCode(err) != exitRuntime ||
+	if out, err := run(t, "cluster", "status", "--admin", adminOf(c.Node("b"))); exitCode(err) != exitRuntime ||
 		!strings.Contains(err.Error(), "c: its lease has run out") || !strings.Contains(out, "gone") {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -105,7 +100,7 @@ func TestStatusOfAStart(t *testing.T) {
 	a := c.Node("a")
 	a.Start()
 	for deadline := time.Now().Add(time.Minute); ; {
-		out, err := run(t, "cluster", "status", "--admin", strings.TrimPrefix(a.AdminURL(), "http://"))
+		out, err := run(t, "cluster", "status", "--admin", adminOf(a))
 		if err != nil && strings.Contains(err.Error(), "a: the node is starting: waiting for peers") {
 			if exitCode(err) != exitRuntime || !strings.Contains(out, "not ready") || strings.Contains(out, "PARTITION") {
 				t.Errorf("%v\n%s", err, out)
