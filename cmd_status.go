@@ -94,13 +94,9 @@ func printStatus(out io.Writer, s *node.Status, format string) error {
 		}
 		fmt.Fprintln(table, strings.Join(cells, "\t"))
 	}
-	line("NODE", "STATE", "REGION", "URL", "VERSION", "LOAD", "DISK FREE")
+	line("NODE", "STATE", "REGION", "URL", "VERSION", "FORMAT", "UP SINCE", "CONNECTIONS", "CLOCK", "DISK FREE")
 	for _, n := range s.Nodes {
-		free := ""
-		if n.FreeBytes != nil {
-			free = fmt.Sprintf("%.1f GiB", float64(*n.FreeBytes)/(1<<30))
-		}
-		line(n.Name, n.State, n.Region, n.URL, n.Version, fmt.Sprintf("%.1f %% of %d", n.Load*100, n.Capacity), free)
+		line(n.Name, n.State, n.Region, n.URL, n.Version, fmt.Sprint(n.Format), since(n), connections(n), clock(n), free(n))
 	}
 	if err := table.Flush(); err != nil || len(s.Partitions) == 0 {
 		return err
@@ -110,5 +106,42 @@ func printStatus(out io.Writer, s *node.Status, format string) error {
 	for _, p := range s.Partitions {
 		line(fmt.Sprint(p.Partition), p.Leader, p.Projector, fmt.Sprintf("%d batches", p.Lag))
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil || s.MetaLeader == "" {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "\nJetStream's own group is led by %s.\n", printable(s.MetaLeader))
+	return err
 }
+
+// The cells of a node; empty is what isn't known.
+
+func since(n node.NodeStatus) string {
+	if n.Started.IsZero() {
+		return ""
+	}
+	return n.Started.UTC().Format("2006-01-02 15:04:05Z")
+}
+
+func connections(n node.NodeStatus) string {
+	if n.Connections == nil {
+		return fmt.Sprintf("%.1f %% of %d", n.Load*100, n.Capacity)
+	}
+	return fmt.Sprintf("%d of %d", *n.Connections, n.Capacity)
+}
+
+// clock is how far its clock is ahead of the clock of the node that was asked.
+func clock(n node.NodeStatus) string {
+	if n.ClockAheadMS == nil {
+		return ""
+	}
+	return fmt.Sprintf("%+.1f ms", *n.ClockAheadMS)
+}
+
+func free(n node.NodeStatus) string {
+	if n.FreeBytes == nil {
+		return ""
+	}
+	return gibibytes(*n.FreeBytes)
+}
+
+func gibibytes(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
