@@ -20,7 +20,8 @@ import (
 // repairCommand is `natter repair`: verify a store that no node uses, and repair
 // it.
 func repairCommand() *cobra.Command {
-	var file, data, format string
+	var file, data string
+	var format *string
 	var check bool
 	cmd := &cobra.Command{
 		Use:   "repair",
@@ -31,8 +32,8 @@ the accounts are never touched. How far it is stands on stderr, what it found on
 stdout. Exit code 1 says that something is left.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if format != "table" && format != "json" {
-				return usageError{fmt.Errorf("-o %s: must be table or json", format)}
+			if err := checkFormat(*format, "table"); err != nil {
+				return err
 			}
 			c, _, err := config.Load(nil, file, nil)
 			if err != nil {
@@ -48,7 +49,7 @@ stdout. Exit code 1 says that something is left.`,
 			if err != nil {
 				return err
 			}
-			if err := printReport(cmd.OutOrStdout(), report, check, format); err != nil {
+			if err := printReport(cmd.OutOrStdout(), report, check, *format); err != nil {
 				return err
 			}
 			if n := len(report.Left); n > 0 {
@@ -60,7 +61,7 @@ stdout. Exit code 1 says that something is left.`,
 	cmd.Flags().StringVar(&data, "data", config.Defaults().Data, "the `directory` of everything natter keeps")
 	cmd.Flags().StringVar(&file, "config", "", "YAML `file` of settings")
 	cmd.Flags().BoolVar(&check, "check", false, "only look")
-	cmd.Flags().StringVarP(&format, "output", "o", "table", "table or json")
+	format = formatFlag(cmd, "table")
 	return cmd
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -23,9 +24,9 @@ func serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run a node (the default)",
-		Long: `Run a node until SIGTERM or SIGINT, which stop it in order; a second one stops
-it at once. Settings come from flags, then NATTER_… in the environment, then the
-file, then the defaults; ` + "`natter config`" + ` documents them.
+		Long: `Run a node until SIGTERM, SIGINT or ` + "`natter drain`" + `, which stop it in order; a second
+signal stops it at once. Settings come from flags, then NATTER_… in the environment,
+then the file, then the defaults; ` + "`natter config`" + ` documents them.
 
 ` + exitHelp,
 		Args: cobra.NoArgs,
@@ -51,28 +52,18 @@ func serve(ctx context.Context, c *config.Config, out io.Writer) error {
 	defer giveUp()
 	ended := make(chan struct{})
 	defer close(ended)
-	told := make(chan struct{})
+	told, drained := make(chan struct{}), make(chan struct{})
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	defer signal.Stop(signals)
 	go func() {
-		select {
-		case <-signals:
-		case <-ctx.Done():
-		case <-ended:
-			return
-		}
-		close(told)
-		giveUp()
-		select {
-		case <-signals:
+		if untilTold(ctx, signals, drained, ended, func() { close(told); giveUp() }) {
 			fmt.Fprintln(out, "natter stops at once")
 			os.Exit(exitRuntime)
-		case <-ended:
 		}
 	}()
 
-	n, err := node.Start(starting, c, log)
+	n, err := node.Start(starting, c, log, sync.OnceFunc(func() { close(drained) }))
 	if err != nil {
 		switch {
 		case errors.Is(err, context.Canceled):
@@ -102,6 +93,34 @@ func serve(ctx context.Context, c *config.Config, out io.Writer) error {
 		return errors.Join(err, stopped)
 	}
 	return startAnew(told)
+}
+
+// untilTold calls stop when a signal, the operator's drain or ctx tells the node to
+// stop. It returns when the node has ended, or with true when the next signal says that
+// it must at once. The first one after a drain isn't that yet: it is what a supervisor
+// sends that knows nothing of the drain.
+func untilTold(ctx context.Context, signals <-chan os.Signal, drained, ended <-chan struct{}, stop func()) (atOnce bool) {
+	most := 1 // signals that are borne
+	select {
+	case <-signals:
+		most = 0
+	case <-drained:
+	case <-ctx.Done():
+		most = 0
+	case <-ended:
+		return false
+	}
+	stop()
+	for ; ; most-- {
+		select {
+		case <-signals:
+			if most == 0 {
+				return true
+			}
+		case <-ended:
+			return false
+		}
+	}
 }
 
 // startAnew makes this very process the next one: connections, locks and whatever

@@ -6,16 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
-	"natter/config"
 	"natter/node"
 )
 
@@ -27,7 +24,7 @@ const (
 
 // clusterStatusCommand is `natter cluster status`.
 func clusterStatusCommand() *cobra.Command {
-	var admin, format string
+	var admin, format *string
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Say how the cluster is",
@@ -37,28 +34,20 @@ node alone too. Exit code 0 says that all is well; 1 that something isn't, which
 names, or that the node can't be asked.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if format != "table" && format != "json" {
-				return usageError{fmt.Errorf("-o %s: must be table or json", format)}
+			if err := errors.Join(checkFormat(*format, "table"), checkAdmin(*admin)); err != nil {
+				return err
 			}
-			if _, port, err := net.SplitHostPort(admin); err != nil || port == "" {
-				return usageError{fmt.Errorf("--admin %q: must be host:port", admin)}
-			}
-			s, err := askStatus(cmd.Context(), admin)
+			s, err := askStatus(cmd.Context(), *admin)
 			if err != nil {
 				return err
 			}
-			if err := printStatus(cmd.OutOrStdout(), s, format); err != nil {
+			if err := printStatus(cmd.OutOrStdout(), s, *format); err != nil {
 				return err
 			}
-			var problems []error
-			for _, p := range s.Problems {
-				problems = append(problems, errors.New(printable(p)))
-			}
-			return errors.Join(problems...)
+			return problems(s.Problems)
 		},
 	}
-	cmd.Flags().StringVar(&admin, "admin", config.Defaults().Admin, "`host:port` of the node's admin listener")
-	cmd.Flags().StringVarP(&format, "output", "o", "table", "table or json")
+	admin, format = adminFlag(cmd), formatFlag(cmd, "table")
 	return cmd
 }
 
@@ -66,23 +55,11 @@ names, or that the node can't be asked.`,
 func askStatus(ctx context.Context, address string) (*node.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusWithin)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/cluster", http.NoBody)
+	res, err := askAdmin(ctx, http.MethodGet, address, "/cluster", nil)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("--admin %q: must be host:port", address)}
-	}
-	straight := &http.Transport{} // not by a proxy
-	defer straight.CloseIdleConnections()
-	res, err := straight.RoundTrip(req)
-	if err != nil {
-		return nil, fmt.Errorf("no node answers at %s (--admin takes another address): %w", address, err)
+		return nil, err
 	}
 	defer res.Body.Close()
-	if res.StatusCode == http.StatusMisdirectedRequest {
-		return nil, fmt.Errorf("the node at %s isn't asked by that name: take its IP address", address)
-	}
-	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %d: it is no admin listener of natter, or of a version without a status", address, res.StatusCode)
-	}
 	s, err := parseStatus(io.LimitReader(res.Body, maxStatusBytes))
 	if err != nil {
 		return nil, fmt.Errorf("what %s answers is no status: %w", address, err)
@@ -117,13 +94,9 @@ func printStatus(out io.Writer, s *node.Status, format string) error {
 		}
 		fmt.Fprintln(table, strings.Join(cells, "\t"))
 	}
-	line("NODE", "STATE", "REGION", "URL", "VERSION", "LOAD", "DISK FREE")
+	line("NODE", "STATE", "REGION", "URL", "VERSION", "FORMAT", "UP SINCE", "CONNECTIONS", "CLOCK", "DISK FREE")
 	for _, n := range s.Nodes {
-		free := ""
-		if n.FreeBytes != nil {
-			free = fmt.Sprintf("%.1f GiB", float64(*n.FreeBytes)/(1<<30))
-		}
-		line(n.Name, n.State, n.Region, n.URL, n.Version, fmt.Sprintf("%.1f %% of %d", n.Load*100, n.Capacity), free)
+		line(n.Name, n.State, n.Region, n.URL, n.Version, fmt.Sprint(n.Format), since(n), connections(n), clock(n), free(n))
 	}
 	if err := table.Flush(); err != nil || len(s.Partitions) == 0 {
 		return err
@@ -133,25 +106,59 @@ func printStatus(out io.Writer, s *node.Status, format string) error {
 	for _, p := range s.Partitions {
 		line(fmt.Sprint(p.Partition), p.Leader, p.Projector, fmt.Sprintf("%d batches", p.Lag))
 	}
-	if err := table.Flush(); err != nil || s.Scrub == nil {
+	if err := table.Flush(); err != nil {
 		return err
 	}
-	oldest := "not all yet"
-	if s.Scrub.Oldest > 0 {
-		oldest = s.Scrub.Oldest.Time().UTC().Format(time.DateTime) + " UTC"
+	if err := printScrub(out, s.Scrub); err != nil || s.MetaLeader == "" {
+		return err
 	}
-	fmt.Fprintln(out)
-	line("COPIES COMPARED", "OLDEST", "DAMAGED")
-	line(fmt.Sprintf("%d of %d streams", s.Scrub.Compared, s.Scrub.Streams), oldest, fmt.Sprint(len(s.Scrub.Damaged)))
+	_, err := fmt.Fprintf(out, "\nJetStream's own group is led by %s.\n", printable(s.MetaLeader))
+	return err
+}
+
+// printScrub tells how far the comparison of the copies is; nil: there is none.
+func printScrub(out io.Writer, s *node.ScrubStatus) error {
+	if s == nil {
+		return nil
+	}
+	oldest := "not all yet"
+	if s.Oldest > 0 {
+		oldest = s.Oldest.Time().UTC().Format(time.DateTime) + " UTC"
+	}
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "\nCOPIES COMPARED\tOLDEST\tDAMAGED\n%d of %d streams\t%s\t%d\n", s.Compared, s.Streams, oldest, len(s.Damaged))
 	return table.Flush()
 }
 
-// printable is text that can't do anything to a terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
+// The cells of a node; empty is what isn't known.
+
+func since(n node.NodeStatus) string {
+	if n.Started.IsZero() {
+		return ""
+	}
+	return n.Started.UTC().Format("2006-01-02 15:04:05Z")
 }
+
+func connections(n node.NodeStatus) string {
+	if n.Connections == nil {
+		return fmt.Sprintf("%.1f %% of %d", n.Load*100, n.Capacity)
+	}
+	return fmt.Sprintf("%d of %d", *n.Connections, n.Capacity)
+}
+
+// clock is how far its clock is ahead of the clock of the node that was asked.
+func clock(n node.NodeStatus) string {
+	if n.ClockAheadMS == nil {
+		return ""
+	}
+	return fmt.Sprintf("%+.1f ms", *n.ClockAheadMS)
+}
+
+func free(n node.NodeStatus) string {
+	if n.FreeBytes == nil {
+		return ""
+	}
+	return gibibytes(*n.FreeBytes)
+}
+
+func gibibytes(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,16 +14,12 @@ import (
 	"natter/node"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	harness.Cleanup()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { harness.Main(m, harness.FasthttpKeeps...) }
 
 // askedStatus runs natter cluster status -o json.
 func askedStatus(t *testing.T, n *harness.Node) (*node.Status, error) {
 	t.Helper()
-	out, failed := run(t, "cluster", "status", "-o", "json", "--admin", strings.TrimPrefix(n.AdminURL(), "http://"))
+	out, failed := run(t, "cluster", "status", "-o", "json", "--admin", adminOf(n))
 	s, err := parseStatus(strings.NewReader(out))
 	if err != nil {
 		t.Fatalf("%v, %v: %s", err, failed, out)
@@ -33,14 +28,20 @@ func askedStatus(t *testing.T, n *harness.Node) (*node.Status, error) {
 }
 
 func TestStatusOfOneNode(t *testing.T) {
+	begun := time.Now().Truncate(time.Millisecond)
 	n := harness.StartNode(t, "--region=seoul", "--partitions=2")
-	admin := strings.TrimPrefix(n.AdminURL(), "http://")
+	phone := harness.SignUp(t, n, "Ann").Online("", nil)
+	admin := adminOf(n)
 	s, err := askedStatus(t, n)
 	if err != nil || s.Members != 1 || len(s.Nodes) != 1 || len(s.Partitions) != 2 || len(s.Problems) != 0 {
 		t.Fatalf("%+v, %v", s, err)
 	}
-	if one := s.Nodes[0]; one.State != "ready" || one.Region != "seoul" || one.URL != n.URL() || one.Version != node.Version || one.Capacity == 0 || one.FreeBytes == nil || *one.FreeBytes == 0 {
+	if one := s.Nodes[0]; one.State != "ready" || one.Region != "seoul" || one.URL != n.URL() || one.Version != node.Version || one.Capacity == 0 || one.FreeBytes == nil || *one.FreeBytes == 0 ||
+		one.Format != 1 || one.Connections == nil || *one.Connections == 0 || one.ClockAheadMS != nil || one.Started.Before(begun) || one.Started.After(time.Now()) {
 		t.Errorf("%+v", one)
+	}
+	if s.MetaLeader != "" {
+		t.Errorf("a node alone has a group that %s leads", s.MetaLeader)
 	}
 	for i, p := range s.Partitions {
 		if p.Partition != i || p.Leader != s.Node || p.Projector != s.Node {
@@ -48,9 +49,10 @@ func TestStatusOfOneNode(t *testing.T) {
 		}
 	}
 	out, err := run(t, "cluster", "status", "--admin", admin)
-	if err != nil || !strings.Contains(out, "seoul") || !strings.Contains(out, "0 batches") {
+	if err != nil || !strings.Contains(out, "seoul") || !strings.Contains(out, "0 batches") || !strings.Contains(out, fmt.Sprintf(" of %d ", s.Nodes[0].Capacity)) || !strings.Contains(out, since(s.Nodes[0])) {
 		t.Errorf("%v\n%s", err, out)
 	}
+	phone.Close()
 	n.Stop()
 	if _, err := run(t, "cluster", "status", "--admin", admin); exitCode(err) != exitRuntime || !strings.Contains(err.Error(), "no node answers at "+admin) {
 		t.Errorf("a node that is down: %v", err)
@@ -72,7 +74,12 @@ func TestStatusOfACluster(t *testing.T) {
 		t.Fatalf("%s: %+v, %v", what, s, err)
 		return nil
 	}
-	s := eventually("all is well", func(_ *node.Status, err error) bool { return err == nil })
+	s := eventually("all is well, and the clocks are known", func(s *node.Status, err error) bool {
+		return err == nil && s.Nodes[0].ClockAheadMS != nil && s.Nodes[2].ClockAheadMS != nil
+	})
+	if s.MetaLeader == "" || s.Nodes[1].ClockAheadMS != nil {
+		t.Errorf("%+v", s)
+	}
 	if s.Node != "b" || s.Members != 3 || len(s.Nodes) != 3 || len(s.Missing) != 0 {
 		t.Errorf("%+v", s)
 	}
@@ -97,13 +104,14 @@ func TestStatusOfACluster(t *testing.T) {
 	eventually("one is gone", func(s *node.Status, _ error) bool {
 		return len(s.Nodes) == 3 && s.Nodes[2].State == "gone" && s.NotConnected == 1 && strings.Contains(strings.Join(s.Missing, " "), c.Routes[2])
 	})
-	if out, err := run(t, "cluster", "status", "--admin", strings.TrimPrefix(c.Node("b").AdminURL(), "http://")); exitCode(err) != exitRuntime ||
+	if out, err := run(t, "cluster", "status", "--admin", adminOf(c.Node("b"))); exitCode(err) != exitRuntime ||
 		!strings.Contains(err.Error(), "c: its lease has run out") || !strings.Contains(out, "gone") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	c.Node("a").Kill()
 	eventually("no majority", func(s *node.Status, err error) bool {
-		return s.NotConnected == 2 && err != nil && strings.Contains(err.Error(), "no leader answers for")
+		return s.NotConnected == 2 && err != nil && strings.Contains(err.Error(), "no leader answers for") && s.MetaLeader == "" &&
+			strings.Contains(err.Error(), "JetStream's own group has no leader") && s.Nodes[0].ClockAheadMS == nil
 	})
 }
 
@@ -113,7 +121,7 @@ func TestStatusOfAStart(t *testing.T) {
 	a := c.Node("a")
 	a.Start()
 	for deadline := time.Now().Add(time.Minute); ; {
-		out, err := run(t, "cluster", "status", "--admin", strings.TrimPrefix(a.AdminURL(), "http://"))
+		out, err := run(t, "cluster", "status", "--admin", adminOf(a))
 		if err != nil && strings.Contains(err.Error(), "a: the node is starting: waiting for peers") {
 			if exitCode(err) != exitRuntime || !strings.Contains(out, "not ready") || strings.Contains(out, "PARTITION") {
 				t.Errorf("%v\n%s", err, out)
@@ -158,6 +166,7 @@ func FuzzStatus(f *testing.F) {
 	good, _ := json.Marshal(node.Status{Node: "a", Nodes: []node.NodeStatus{{Name: "a\x1b[2J", URL: "http://a"}}, Partitions: []node.PartitionStatus{{Leader: "a\u202e"}}})
 	f.Add(good)
 	f.Add([]byte(`{}`))
+	f.Add([]byte(`{"node":"a","meta_leader":"\u001b","nodes":[{"started":"0001-01-01T00:00:00Z","connections":-1,"clock_ahead_ms":1e308}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := parseStatus(bytes.NewReader(b))
 		if err != nil {

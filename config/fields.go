@@ -21,8 +21,8 @@ var fields = []field{
 Address of the web app and the API, host:port. Port 0 takes a free one. Any
 other address than a loopback one needs tls_cert and tls_key, or insecure.`},
 	{"admin", "127.0.0.1:8081", address(func(c *Config) *string { return &c.Admin }, true), `
-Address of /metrics, /healthz, /readyz, /cluster and /debug/pprof, host:port; empty
-turns it off. It asks nobody who they are, so it is a loopback address, or insecure.`},
+Address of /metrics, /healthz, /readyz, /cluster, /drain and /debug/pprof, host:port;
+empty turns it off. It asks nobody who they are, so it is a loopback address, or insecure.`},
 	{"data", "./data", text(func(c *Config) *string { return &c.Data }, 1, 4096), `
 Directory of everything that is kept. One node at a time; made if it is missing.`},
 	{"name", "n1", identifier(func(c *Config) *string { return &c.Name }, 1), `

@@ -98,6 +98,20 @@ func (s *Store) Leaders(ctx context.Context) []Leadership {
 	return found
 }
 
+// Leading are the streams this node leads in a cluster; none where it is alone. It is a
+// look at memory, and works until the server has stopped, after Close too.
+func (s *Store) Leading() []string {
+	var names []string
+	if s.clustered() {
+		for _, name := range s.streams() {
+			if s.leads(name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
 // StepDown hands over every stream this node leads, one after the other and the logs
 // last, and returns when it leads none or ctx ends. Projectors keep a checkpoint
 // before, so that the next begins right behind them; each is handed over in some tens

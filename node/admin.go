@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -62,6 +63,9 @@ func (n *Node) admin() *http.Server {
 	})
 	mux.HandleFunc("GET /cluster", n.serveStatus)
 	mux.HandleFunc("POST /cluster/replace/{member}", n.serveReplace)
+	if n.drain != nil {
+		mux.HandleFunc("POST /drain", n.serveDrain)
+	}
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
@@ -75,4 +79,18 @@ func (n *Node) serveAdmin(l net.Listener) {
 	if err := n.operator.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		n.fail(fmt.Errorf("the admin listener: %w", err))
 	}
+}
+
+// closeAdmin lets nobody in any more. Who waits for the end of a drain stays until
+// endDrains.
+func (n *Node) closeAdmin() {
+	if n.operator == nil {
+		if n.back != nil {
+			_ = n.back.Close()
+		}
+		return
+	}
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = n.operator.Shutdown(over) // which waits for nobody
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -60,6 +61,9 @@ func answerClock(nc *nats.Conn, node string, now func() time.Time) error {
 	return err
 }
 
+// offset is how far a clock is ahead of this node's, give or take within.
+type offset struct{ ahead, within time.Duration }
+
 // clocks measures the other nodes' clocks. Safe for concurrent use.
 type clocks struct {
 	nc    *nats.Conn
@@ -69,7 +73,7 @@ type clocks struct {
 	gauge *prometheus.GaugeVec
 
 	mu      sync.Mutex
-	offsets map[string]time.Duration
+	offsets map[string]offset
 
 	stop context.CancelFunc
 	done chan struct{}
@@ -77,7 +81,7 @@ type clocks struct {
 
 // watchClocks answers and measures until close. It owns nc.
 func watchClocks(nc *nats.Conn, node string, peers func() []string, log *slog.Logger, to prometheus.Registerer) (*clocks, error) {
-	c := &clocks{nc: nc, node: node, log: log, peers: peers, offsets: map[string]time.Duration{}, done: make(chan struct{}),
+	c := &clocks{nc: nc, node: node, log: log, peers: peers, offsets: map[string]offset{}, done: make(chan struct{}),
 		gauge: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "natter_clock_offset_seconds",
 			Help: "How far another node's clock is ahead of this one's."}, []string{"peer"})}
 	to.MustRegister(c.gauge)
@@ -101,19 +105,19 @@ func (c *clocks) measure(ctx context.Context) {
 	live := map[string]bool{}
 	for _, name := range c.peers() {
 		live[name] = true
-		offset, within, err := clockOffset(ctx, c.nc, name)
+		ahead, within, err := clockOffset(ctx, c.nc, name)
 		if err != nil {
 			c.log.Debug("a node's clock can't be measured", "node", name, "err", err)
 			continue
 		}
-		c.gauge.WithLabelValues(name).Set(offset.Seconds())
+		c.gauge.WithLabelValues(name).Set(ahead.Seconds())
 		c.mu.Lock()
 		before, known := c.offsets[name]
-		c.offsets[name] = offset
+		c.offsets[name] = offset{ahead, within}
 		c.mu.Unlock()
-		switch was, is := known && beyond(before, 0), beyond(offset, within); {
+		switch was, is := known && beyond(before.ahead, 0), beyond(ahead, within); {
 		case is && !was:
-			c.log.Warn("another node's clock differs: set the clocks right (NTP)", "node", name, "ahead_ms", offset.Milliseconds(), "limit_ms", clockLimit.Milliseconds())
+			c.log.Warn("another node's clock differs: set the clocks right (NTP)", "node", name, "ahead_ms", ahead.Milliseconds(), "limit_ms", clockLimit.Milliseconds())
 		case was && !is:
 			c.log.Info("another node's clock is right again", "node", name)
 		}
@@ -136,9 +140,9 @@ func (c *clocks) apart(limit time.Duration) (ahead time.Duration, is bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var differ []time.Duration
-	for _, offset := range c.offsets {
-		if offset.Abs() > limit {
-			differ = append(differ, -offset)
+	for _, one := range c.offsets {
+		if one.ahead.Abs() > limit {
+			differ = append(differ, -one.ahead)
 		}
 	}
 	if len(differ) < 2 || 2*len(differ) <= len(c.offsets) {
@@ -152,12 +156,19 @@ func (c *clocks) apart(limit time.Duration) (ahead time.Duration, is bool) {
 func (c *clocks) agree() (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, offset := range c.offsets {
-		if offset.Abs() <= clockFar {
+	for _, one := range c.offsets {
+		if one.ahead.Abs() <= clockFar {
 			n++
 		}
 	}
 	return n
+}
+
+// known is how far each node's clock was ahead of this one's when it was measured last.
+func (c *clocks) known() map[string]offset {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.offsets)
 }
 
 // close stops measuring and answering.

@@ -87,7 +87,7 @@ func (c *cluster) start(s *config.Config) *starting {
 	b := &starting{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(b.done)
-		b.node, b.err = Start(ctx, s, quiet(c.t))
+		b.node, b.err = Start(ctx, s, quiet(c.t), nil)
 	}()
 	c.t.Cleanup(func() {
 		cancel()
@@ -187,7 +187,7 @@ func TestAMembersIdentity(t *testing.T) {
 	c.authority("other")
 	others := c.certify("other", "a", "other")
 	alone := settings(t, filepath.Join(c.dir, "alone"))
-	n, err := Start(t.Context(), alone, quiet(t))
+	n, err := Start(t.Context(), alone, quiet(t), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,9 +85,10 @@ func order(nodes []leaseRecord, region string, random func() float64) []entry {
 
 // describe is what this node says of itself.
 func (n *Node) describe() leaseRecord {
-	load := float64(n.listener.open()) / float64(n.most)
+	open := n.listener.open()
+	load := float64(open) / float64(n.most)
 	l := leaseRecord{
-		URL: n.advertised(), Region: n.config.Region, Load: math.Round(load*1000) / 1000, Capacity: n.most,
+		Connections: &open, URL: n.advertised(), Region: n.config.Region, Load: math.Round(load*1000) / 1000, Capacity: n.most,
 		Ready: n.serves.Load() && n.fit() == nil, Draining: n.stopping.Load(),
 		Worker: n.worker(), Started: n.since,
 	}

@@ -16,7 +16,7 @@ import (
 // acknowledged before they are written.
 func TestAFailedWriteHoldsTheNode(t *testing.T) {
 	c := settings(t, t.TempDir())
-	n, err := Start(t.Context(), c, quiet(t))
+	n, err := Start(t.Context(), c, quiet(t), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

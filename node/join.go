@@ -213,11 +213,17 @@ func (n *natsServer) peers() []string {
 	return slices.Compact(names)
 }
 
-// led tells whether JetStream has a leader, and this node knows all that it knows.
-func (n *natsServer) led() bool {
+// metaLeader is the node that leads JetStream's own group; empty: none now, or alone.
+func (n *natsServer) metaLeader() string {
 	info, err := n.server.Jsz(nil)
-	return err == nil && info.Meta != nil && info.Meta.Leader != "" && n.server.JetStreamIsCurrent()
+	if err != nil || info.Meta == nil {
+		return ""
+	}
+	return info.Meta.Leader
 }
+
+// led tells whether JetStream has a leader, and this node knows all that it knows.
+func (n *natsServer) led() bool { return n.metaLeader() != "" && n.server.JetStreamIsCurrent() }
 
 // leads tells whether this node leads a stream.
 func (n *natsServer) leads(stream string) bool {

@@ -56,6 +56,8 @@ type leaseRecord struct {
 	Worker     int         `json:"worker"` // the number in its ids, -1 while it has none
 	Started    chat.Millis `json:"started"`
 	Free       *int64      `json:"free,omitempty"` // bytes, on the disk of its data; nil: not known
+	// Connections is how many are open; nil: not known, a natter before it was told.
+	Connections *int `json:"connections,omitempty"`
 }
 
 // The most a lease's record may be, and the fields in it.
@@ -85,6 +87,8 @@ func parseLease(name string, b []byte) (leaseRecord, error) {
 		return l, fmt.Errorf("the lease of %q has a load of %v of %d", name, l.Load, l.Capacity)
 	case l.Free != nil && *l.Free < 0:
 		return l, fmt.Errorf("the lease of %q has %d bytes free", name, *l.Free)
+	case l.Connections != nil && *l.Connections < 0:
+		return l, fmt.Errorf("the lease of %q has %d connections", name, *l.Connections)
 	}
 	return l, nil
 }

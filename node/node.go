@@ -70,6 +70,7 @@ type Node struct {
 	opened       bool        // the store was begun to be opened
 	since        chat.Millis // when Start was called
 	serves       atomic.Bool // clients are let in
+	drain        func()      // tells whoever started it to stop it; nil: the operator can't
 
 	started  atomic.Bool // Start is through: what is above doesn't change any more
 	serving  sync.WaitGroup
@@ -77,7 +78,7 @@ type Node struct {
 	quit     chan struct{} // closed when stopping begins
 	stopOnce sync.Once
 	stopErr  error
-	ended    chan struct{} // closed when Stop is through
+	ended    chan struct{} // closed when Stop is through, or a start taken back
 	failOnce sync.Once
 	failure  error
 	failed   chan struct{} // closed by fail
@@ -90,8 +91,12 @@ const ownFiles = 256
 // enough of the others are there, however long that takes. ctx bounds the start
 // only. Whoever starts it must Stop it. Besides *DataError, *VersionError,
 // ErrAddressInUse, ErrAgain and *config.Error, errors are of the machine.
-func Start(ctx context.Context, c *config.Config, log *slog.Logger) (_ *Node, err error) {
-	n := &Node{config: c, log: log, registry: newRegistry(c.Name), ended: make(chan struct{}), failed: make(chan struct{}), quit: make(chan struct{})}
+//
+// drain is called when the operator tells the node to drain (POST /drain), which may
+// be during the start, and more than once: end ctx, or Stop the node. It must not
+// block. nil: the admin listener doesn't take that.
+func Start(ctx context.Context, c *config.Config, log *slog.Logger, drain func()) (_ *Node, err error) {
+	n := &Node{config: c, log: log, drain: drain, registry: newRegistry(c.Name), ended: make(chan struct{}), failed: make(chan struct{}), quit: make(chan struct{})}
 	n.stage = &stage{log: log, level: slog.LevelDebug}
 	defer func() {
 		if err != nil {

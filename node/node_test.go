@@ -58,7 +58,7 @@ func (l testLog) Write(b []byte) (int, error) {
 
 func start(t *testing.T, c *config.Config) *Node {
 	t.Helper()
-	n, err := Start(t.Context(), c, quiet(t))
+	n, err := Start(t.Context(), c, quiet(t), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestUncleanStop(t *testing.T) {
 // refusal starts a node that must not start, and wants one clear line.
 func refusal(t *testing.T, c *config.Config, says string) error {
 	t.Helper()
-	n, err := Start(t.Context(), c, quiet(t))
+	n, err := Start(t.Context(), c, quiet(t), nil)
 	if err == nil {
 		stop(t, n)
 		t.Fatalf("a node started; want a refusal that says %q", says)
@@ -244,7 +244,7 @@ func TestStartIsGivenUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	dir := t.TempDir()
-	if _, err := Start(ctx, settings(t, dir), quiet(t)); err == nil {
+	if _, err := Start(ctx, settings(t, dir), quiet(t), nil); err == nil {
 		t.Fatal("a node started under an ended context")
 	}
 	start(t, settings(t, dir))
@@ -348,7 +348,7 @@ func TestDiscoveryOfOne(t *testing.T) {
 // TestASilentConnectionKeepsNoStop: who has connected and said nothing is no reason
 // to wait.
 func TestASilentConnectionKeepsNoStop(t *testing.T) {
-	n, err := Start(t.Context(), settings(t, t.TempDir()), quiet(t))
+	n, err := Start(t.Context(), settings(t, t.TempDir()), quiet(t), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,9 @@ type Status struct {
 	Members    int               `json:"members"` // of the cluster, this one too; 1: a node alone
 	Nodes      []NodeStatus      `json:"nodes"`   // by name; a start that isn't through knows only its own
 	Partitions []PartitionStatus `json:"partitions"`
+	// MetaLeader is the node that leads JetStream's own group, which places the streams;
+	// empty: none now, or a node alone, which has no such group.
+	MetaLeader string `json:"meta_leader,omitempty"`
 	// NotConnected is how many members no route leads to, and Missing are the
 	// addresses they may be at: where members share a host it isn't known whose
 	// address is whose, and more are listed.
@@ -43,14 +46,20 @@ type ScrubStatus struct {
 
 // NodeStatus is a node as its lease tells.
 type NodeStatus struct {
-	Name      string  `json:"name"`
-	Region    string  `json:"region,omitempty"`
-	URL       string  `json:"url"`
-	Version   string  `json:"version"`
-	State     string  `json:"state"`                // ready, draining, "not ready", or gone: its lease has run out
-	Load      float64 `json:"load"`                 // share of Capacity that is taken
-	Capacity  int     `json:"capacity"`             // connections
-	FreeBytes *int64  `json:"free_bytes,omitempty"` // on the disk of its data; nil: not known
+	Name        string    `json:"name"`
+	Region      string    `json:"region,omitempty"`
+	URL         string    `json:"url"`
+	Version     string    `json:"version"`
+	Format      int       `json:"format"` // of its data directory
+	State       string    `json:"state"`  // ready, draining, "not ready", or gone: its lease has run out
+	Started     time.Time `json:"started,omitzero"`
+	Load        float64   `json:"load"`                  // share of Capacity that is taken
+	Capacity    int       `json:"capacity"`              // connections
+	Connections *int      `json:"connections,omitempty"` // that are open; nil: not known
+	FreeBytes   *int64    `json:"free_bytes,omitempty"`  // on the disk of its data; nil: not known
+	// ClockAheadMS is how far its clock was ahead of the clock of the node that tells, in
+	// milliseconds, 30 s ago at most; nil: not known, as of the node that tells.
+	ClockAheadMS *float64 `json:"clock_ahead_ms,omitempty"`
 }
 
 // The states of a node.
@@ -90,6 +99,10 @@ func (n *Node) status(ctx context.Context) *Status {
 			s.Missing = append(s.Missing, n.member.missing(connected)...)
 			s.notConnected(len(n.member.others) - len(connected))
 			s.addRoll(n.member.roll)
+			s.addClocks(n.clocks.known())
+			if s.MetaLeader = n.nats.metaLeader(); s.MetaLeader == "" {
+				s.problem("JetStream's own group has no leader: no stream can be moved or made")
+			}
 		}
 		s.addLeaders(n.store.Leaders(ctx))
 		if n.member != nil && n.config.ScrubInterval > 0 {
@@ -114,7 +127,30 @@ func (s *Status) add(p peer) {
 	case p.Ready:
 		state = stateReady
 	}
-	s.Nodes = append(s.Nodes, NodeStatus{p.Name, p.Region, p.URL, p.Natter, state, p.Load, p.Capacity, p.Free})
+	one := NodeStatus{
+		Name: p.Name, Region: p.Region, URL: p.URL, Version: p.Natter, Format: p.Format, State: state,
+		Load: p.Load, Capacity: p.Capacity, Connections: p.Connections, FreeBytes: p.Free,
+	}
+	if at := p.Started.Time(); p.Started > 0 && at.Year() <= 9999 { // what JSON can say
+		one.Started = at
+	}
+	s.Nodes = append(s.Nodes, one)
+}
+
+// addClocks adds how far the nodes' clocks are ahead.
+func (s *Status) addClocks(clocks map[string]offset) {
+	for i := range s.Nodes {
+		one := &s.Nodes[i]
+		clock, known := clocks[one.Name]
+		if !known || one.State == stateGone {
+			continue
+		}
+		ms := float64(clock.ahead.Microseconds()) / 1000
+		one.ClockAheadMS = &ms
+		if beyond(clock.ahead, clock.within) {
+			s.problem("%s: its clock differs from %s's by %+d ms; set the clocks right (NTP)", one.Name, s.Node, clock.ahead.Milliseconds())
+		}
+	}
 }
 
 // addPeers adds the nodes that aren't the one that tells.

@@ -19,7 +19,7 @@ func (n *Node) Stop(ctx context.Context) error {
 			n.log.Warn("the stop was not in order; the next start makes again what it left", "err", n.stopErr)
 		}
 		n.log.Info("the node has stopped", "took_ms", time.Since(begun).Milliseconds())
-		close(n.ended)
+		n.end()
 	})
 	return n.stopErr
 }
@@ -30,6 +30,7 @@ func (n *Node) stop(ctx context.Context) error {
 	n.announce(ctx) // that it drains
 	var cut, failed error
 	if n.edge != nil {
+		n.stage.is("telling clients to move")
 		leaving, cancel := partOf(ctx)
 		through := make(chan struct{})
 		n.serving.Go(func() { n.listener.hush(through) })
@@ -40,8 +41,14 @@ func (n *Node) stop(ctx context.Context) error {
 	if n.listener != nil {
 		_ = n.listener.Close() // the edge has closed it already, if it served
 	}
+	if n.member != nil {
+		n.stage.is("handing over what it leads")
+	} else {
+		n.stage.is("finishing what was taken")
+	}
 	failed = n.closeOpened(ctx)
 	if n.nats != nil {
+		n.stage.is("stopping NATS")
 		n.nats.shutdown()
 		if failed == nil && n.nats.log.broken.Load() {
 			// Projections are acknowledged before they are written: what looks
@@ -49,14 +56,11 @@ func (n *Node) stop(ctx context.Context) error {
 			failed = errors.New("a write to the disk failed")
 		}
 	}
-	if n.operator != nil {
-		_ = n.operator.Close()
-	} else if n.back != nil {
-		_ = n.back.Close()
-	}
+	n.closeAdmin()
 	n.serving.Wait()
 	if n.data != nil {
 		if failed == nil {
+			n.stage.is("writing everything to the disk")
 			failed = n.data.stopped()
 		}
 		failed = errors.Join(failed, n.data.close())
@@ -130,26 +134,30 @@ func (n *Node) abandon() {
 		n.early.end()
 	}
 	if n.store == nil {
-		n.closeEarly()
-		return
+		n.stopErr = n.closeEarly()
+	} else {
+		n.stopErr = n.stop(ctx)
 	}
-	if err := n.stop(ctx); err != nil {
-		n.log.Warn("the start was not taken back in order", "err", err)
+	if n.stopErr != nil {
+		n.log.Warn("the start was not taken back in order", "err", n.stopErr)
 	}
+	n.end()
+}
+
+// end tells whoever waits that the node has stopped, and how.
+func (n *Node) end() {
+	close(n.ended)
+	n.endDrains()
 }
 
 // closeEarly is stop for a node without a store.
-func (n *Node) closeEarly() {
+func (n *Node) closeEarly() (err error) {
 	n.stopping.Store(true)
 	close(n.quit)
 	if n.listener != nil {
 		_ = n.listener.Close()
 	}
-	if n.operator != nil {
-		_ = n.operator.Close()
-	} else if n.back != nil {
-		_ = n.back.Close()
-	}
+	n.closeAdmin()
 	if n.nats != nil {
 		n.nats.shutdown()
 	}
@@ -157,9 +165,7 @@ func (n *Node) closeEarly() {
 	// A node that waited for the others and was told to stop has left nothing
 	// unfinished.
 	if n.marked && n.data.clean && !n.opened && (n.nats == nil || !n.nats.log.broken.Load()) {
-		if err := n.data.stopped(); err != nil {
-			n.log.Warn("the start was not taken back in order", "err", err)
-		}
+		err = n.data.stopped()
 	}
-	_ = n.data.close()
+	return errors.Join(err, n.data.close())
 }

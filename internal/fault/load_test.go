@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"natter/chat"
 	"natter/client"
 	"natter/internal/check"
@@ -25,21 +23,7 @@ import (
 	"natter/wire"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	harness.Cleanup()
-	if code == 0 {
-		if err := goleak.Find(
-			// fasthttp keeps these for the life of the process.
-			goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-			goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
-		); err != nil {
-			println(err.Error())
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { harness.Main(m, harness.FasthttpKeeps...) }
 
 // long multiplies what a test repeats.
 func long() int {

@@ -3,7 +3,6 @@ package matrix
 import (
 	"context"
 	"net/http"
-	"os"
 	"sync"
 	"testing"
 
@@ -13,11 +12,7 @@ import (
 	"natter/wire"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	harness.Cleanup()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { harness.Main(m) }
 
 // world is a node and everybody on it. The columns' people are cast; of the others
 // gus is a member of every group, fay is in none, and pat and quin have a direct

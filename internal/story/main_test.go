@@ -3,22 +3,9 @@
 package story
 
 import (
-	"os"
 	"testing"
-
-	"go.uber.org/goleak"
 
 	"natter/internal/harness"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	harness.Cleanup()
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			println(err.Error())
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { harness.Main(m) }
