@@ -5,6 +5,7 @@ package builds
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -141,42 +142,43 @@ func Changed(ctx context.Context, root, out string, changes []Change, args ...st
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // it is only in the way
-	overlay := struct{ Replace map[string]string }{map[string]string{}}
+	list, err := overlay(root, dir, changes)
+	if err != nil {
+		return err
+	}
+	return build(ctx, root, out, append([]string{"-overlay", list}, args...)...)
+}
+
+// overlay writes changed files, and the list of them that go build takes, into dir.
+func overlay(root, dir string, changes []Change) (list string, err error) {
+	replace := map[string]string{}
 	for i, c := range changes {
 		file := c.File
 		if !filepath.IsAbs(file) {
 			file = filepath.Join(root, file)
 		}
-		from := file
-		if before, ok := overlay.Replace[file]; ok {
-			from = before
-		}
 		text := c.To
 		if c.From != "" {
-			before, err := os.ReadFile(from)
+			before, err := os.ReadFile(cmp.Or(replace[file], file))
 			if err != nil {
-				return err
+				return "", err
 			}
 			if n := strings.Count(string(before), c.From); n != 1 {
-				return fmt.Errorf("%s has %q %d times, not once", file, c.From, n)
+				return "", fmt.Errorf("%s has %q %d times, not once", file, c.From, n)
 			}
 			text = strings.Replace(string(before), c.From, c.To, 1)
 		}
-		to := filepath.Join(dir, fmt.Sprintf("%d.go", i))
-		if err := os.WriteFile(to, []byte(text), 0o600); err != nil {
-			return err
+		replace[file] = filepath.Join(dir, fmt.Sprintf("%d.go", i))
+		if err := os.WriteFile(replace[file], []byte(text), 0o600); err != nil {
+			return "", err
 		}
-		overlay.Replace[file] = to
 	}
-	b, err := json.Marshal(overlay)
+	b, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
-		return err
+		return "", err
 	}
-	list := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(list, b, 0o600); err != nil {
-		return err
-	}
-	return build(ctx, root, out, append([]string{"-overlay", list}, args...)...)
+	list = filepath.Join(dir, "overlay.json")
+	return list, os.WriteFile(list, b, 0o600)
 }
 
 func build(ctx context.Context, dir, out string, args ...string) error {

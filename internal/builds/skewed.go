@@ -49,11 +49,19 @@ func skew(mono int64) int64 {
 // Skewed builds this tree into the file out with a clock that SkewEnv sets wrong: Go's own
 // time.Now is another one, so everything is compiled anew, which takes minutes.
 func Skewed(ctx context.Context, root, out string) error {
+	changes, err := skewChanges(ctx)
+	if err != nil {
+		return err
+	}
+	return Changed(ctx, root, out, changes)
+}
+
+func skewChanges(ctx context.Context) ([]Change, error) {
 	said, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {
-		return fmt.Errorf("go env GOROOT: %w", err)
+		return nil, fmt.Errorf("go env GOROOT: %w", err)
 	}
 	of := func(name string) string { return filepath.Join(strings.TrimSpace(string(said)), "src", "time", name) }
 	const now = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n"
-	return Changed(ctx, root, out, []Change{{of("time.go"), now, now + "\tsec += skew(mono)\n"}, {of("skew.go"), "", skewSource}})
+	return []Change{{of("time.go"), now, now + "\tsec += skew(mono)\n"}, {of("skew.go"), "", skewSource}}, nil
 }

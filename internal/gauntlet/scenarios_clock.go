@@ -151,11 +151,13 @@ func (r *Run) saysSo(n *node, by time.Duration, limit time.Duration) error {
 		return errors.Join(fmt.Errorf("its /readyz says %q", told), r.cluster.lives())
 	}
 	r.say("%s: %s", n.name, strings.TrimSpace(told))
-	text, err := os.ReadFile(n.log.Name())
-	if err == nil && !bytes.Contains(text, []byte(side)) {
-		err = errors.New("its log doesn't say so")
+	if !r.crowd.until(clockTold, func() bool {
+		text, err := os.ReadFile(n.log.Name())
+		return err == nil && bytes.Contains(text, []byte(side))
+	}) {
+		return errors.New("its log doesn't say so")
 	}
-	return err
+	return nil
 }
 
 // readyz is what a node's operator is told.
