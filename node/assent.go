@@ -35,8 +35,8 @@ type question struct {
 	Revision uint64 `json:"revision,omitempty"`
 }
 
-// word is a member's answer.
-type word struct {
+// assent is a member's answer.
+type assent struct {
 	Node     string   `json:"node"`
 	Linked   []string `json:"linked"`             // members it has a route to
 	Behind   []string `json:"behind"`             // streams kept here that aren't all here
@@ -45,8 +45,8 @@ type word struct {
 	Problem  string   `json:"problem,omitempty"`  // why it can't answer as asked
 }
 
-// parseWord reads a member's answer.
-func parseWord(b []byte) (w word, err error) {
+// parseAssent reads a member's answer.
+func parseAssent(b []byte) (w assent, err error) {
 	if err = json.Unmarshal(b, &w); err == nil && !chat.ValidID(w.Node) {
 		err = fmt.Errorf("%.40q is no name", w.Node)
 	}
@@ -59,14 +59,14 @@ func parseWord(b []byte) (w word, err error) {
 // assents answers for this member until close. It owns nc.
 type assents struct {
 	nc     *nats.Conn
-	answer func(context.Context, question) word
+	answer func(context.Context, question) assent
 	log    *slog.Logger
 	stop   context.CancelFunc
 	done   sync.WaitGroup
 }
 
 // answerAssent answers what is asked of this member, and follows the roll.
-func answerAssent(nc *nats.Conn, answer func(context.Context, question) word, own *roll, log *slog.Logger) (*assents, error) {
+func answerAssent(nc *nats.Conn, answer func(context.Context, question) assent, own *roll, log *slog.Logger) (*assents, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	a := &assents{nc: nc, answer: answer, log: log, stop: stop}
 	asked := make(chan *nats.Msg, 16) // of more at once the later ones aren't answered
@@ -108,7 +108,7 @@ func (a *assents) reply(ctx context.Context, msg *nats.Msg) {
 
 // ask asks all members, this one too, and returns the answers of those that were named,
 // by name, when all of them have answered or the time is over.
-func (a *assents) ask(ctx context.Context, q question, of []string) (map[string]word, error) {
+func (a *assents) ask(ctx context.Context, q question, of []string) (map[string]assent, error) {
 	ctx, cancel := context.WithTimeout(ctx, assentWithin+time.Second)
 	defer cancel()
 	inbox := a.nc.NewInbox()
@@ -124,7 +124,7 @@ func (a *assents) ask(ctx context.Context, q question, of []string) (map[string]
 	if err := a.nc.PublishRequest(subjectAssent, inbox, b); err != nil {
 		return nil, err
 	}
-	words := map[string]word{}
+	words := map[string]assent{}
 	for len(words) < len(of) {
 		msg, err := sub.NextMsgWithContext(ctx)
 		if err != nil {
@@ -133,7 +133,7 @@ func (a *assents) ask(ctx context.Context, q question, of []string) (map[string]
 		if len(msg.Data) == 0 {
 			continue // nobody is there, not even this node
 		}
-		w, err := parseWord(msg.Data)
+		w, err := parseAssent(msg.Data)
 		if err != nil {
 			a.log.Warn("a member's answer was not understood", "err", err)
 			continue
@@ -152,10 +152,10 @@ func (a *assents) close() {
 	a.nc.Close()
 }
 
-// word answers a question for this node.
-func (n *Node) word(ctx context.Context, q question) word {
+// assent answers a question for this node.
+func (n *Node) assent(ctx context.Context, q question) assent {
 	own := n.member.roll
-	w := word{Node: n.config.Name, Linked: n.nats.peers(), Newcomer: own.newcomer(q.Member)}
+	w := assent{Node: n.config.Name, Linked: n.nats.peers(), Newcomer: own.newcomer(q.Member)}
 	for own.current().Revision < q.Revision {
 		if _, err := own.read(ctx); err != nil || wait(ctx, joinLook) != nil {
 			w.Problem = fmt.Sprintf("it can't read the roll: %v", cmp.Or(err, ctx.Err()))

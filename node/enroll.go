@@ -4,11 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
-	"maps"
 	"net"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,62 +14,25 @@ import (
 
 // How a member gets into the roll, and asks to be let in before it starts NATS.
 
-// begin writes the roll of a cluster that is being made: all of its members, so that
-// there never is one whose store counts and isn't known. Until each of them was heard of
-// it is KindUnavailable.
-func (r *roll) begin(ctx context.Context) error {
-	return r.change(ctx, func(record rollRecord) (rollRecord, error) {
-		r.mu.Lock()
-		heard := maps.Clone(r.heard)
-		r.mu.Unlock()
-		heard[r.name] = r.store
-		if len(heard) < r.size {
-			return record, chat.Unavailable(fmt.Sprintf("%d of the %d members were heard of since this one started: %s",
-				len(heard), r.size, strings.Join(slices.Sorted(maps.Keys(heard)), ", ")), time.Second)
-		}
-		record.Members = map[string]rollMember{}
-		for name, store := range heard {
-			if store != "" {
-				record.Members[name] = rollMember{Store: store, Since: chat.MillisOf(time.Now())}
-			}
-		}
-		return record, nil
-	})
-}
-
-// enroll has this member's store in the roll, or says why it can't be: *rollError.
-func (r *roll) enroll(ctx context.Context) error {
-	return r.change(ctx, func(record rollRecord) (rollRecord, error) {
-		if err := record.admits(r.name, r.store, r.size); err != nil {
-			return record, &rollError{err}
-		}
-		if _, known := record.Members[r.name]; known {
-			return record, errUnchanged
-		}
-		return record.with(r.name, rollMember{Store: r.store, Since: chat.MillisOf(time.Now())}), nil
-	})
-}
-
-// rollError says that the roll has no place for this member's store.
-type rollError struct{ error }
-
-// errUnchanged ends a change that changes nothing.
-var errUnchanged = errors.New("unchanged")
-
-// change reads the roll and writes what to makes of it, again if somebody else was
-// quicker.
-func (r *roll) change(ctx context.Context, to func(rollRecord) (rollRecord, error)) error {
+// enroll has this member's store in the roll, and those of others that it has met and the
+// roll hasn't: at a first start, which takes all members, the first of them writes down
+// all. It says why that can't be with a *rollError. From here on the roll is kept in
+// records.
+func (r *roll) enroll(ctx context.Context, records chat.Records) error {
+	r.open(records)
 	for {
 		record, err := r.read(ctx)
 		if err != nil {
 			return err
 		}
-		if record, err = to(record); errors.Is(err, errUnchanged) {
-			return nil
-		} else if err != nil {
-			return err
+		if err := record.admits(r.name, r.store, r.size); err != nil {
+			return &rollError{err}
 		}
-		if _, err = r.write(ctx, record); chat.KindOf(err) != chat.KindConflict {
+		to := r.enter(record, chat.MillisOf(time.Now()))
+		if len(to.Members) == len(record.Members) {
+			return nil
+		}
+		if _, err = r.write(ctx, to); chat.KindOf(err) != chat.KindConflict { // somebody else was quicker
 			return err
 		}
 		if err := wait(ctx, joinLook); err != nil {
@@ -82,7 +41,25 @@ func (r *roll) change(ctx context.Context, to func(rollRecord) (rollRecord, erro
 	}
 }
 
-// open gives the roll the records it is kept in, and takes them away with nil.
+// enter is a record with the stores that it hasn't.
+func (r *roll) enter(record rollRecord, now chat.Millis) rollRecord {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, known := record.Members[r.name]; !known {
+		record = record.with(r.name, rollMember{Store: r.store, Since: now})
+	}
+	for name, store := range r.heard {
+		if _, known := record.Members[name]; !known && store != "" && len(record.Members) < r.size {
+			record = record.with(name, rollMember{Store: store, Since: now})
+		}
+	}
+	return record
+}
+
+// rollError says that the roll has no place for this member's store.
+type rollError struct{ error }
+
+// open gives the roll the records it is kept in.
 func (r *roll) open(records chat.Records) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

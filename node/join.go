@@ -99,9 +99,7 @@ type clusterRecord struct {
 func (n *Node) agree(ctx context.Context, bucket func(string) chat.Records) error {
 	mine := clusterRecord{Version: 1, ClusterID: n.member.certs.ClusterID, Name: n.config.ClusterName,
 		Partitions: n.config.Partitions, Format: dataFormat, Created: chat.MillisOf(time.Now())}
-	records := bucket("node")
-	n.member.roll.open(records)
-	record, err := n.clusterRecord(ctx, records, mine)
+	record, err := n.clusterRecord(ctx, bucket("node"), mine)
 	if err != nil {
 		return fmt.Errorf("the cluster's record: %w", err)
 	}
@@ -119,7 +117,7 @@ func (n *Node) agree(ctx context.Context, bucket func(string) chat.Records) erro
 		return refuse("partitions", "the cluster was made with %d, which can't change; this node was started with %d", record.Partitions, mine.Partitions)
 	}
 	var no *rollError
-	if err := n.member.roll.enroll(ctx); errors.As(err, &no) {
+	if err := n.member.roll.enroll(ctx, bucket("node")); errors.As(err, &no) {
 		return &DataError{n.data.path, "isn't the cluster's: " + no.Error()}
 	} else if err != nil {
 		return fmt.Errorf("the cluster's roll: %w", err)
@@ -135,9 +133,6 @@ func (n *Node) clusterRecord(ctx context.Context, records chat.Records, mine clu
 	b, _, err := records.Get(ctx, clusterKey)
 	if chat.KindOf(err) == chat.KindNotFound {
 		if b, err = json.Marshal(mine); err != nil {
-			return record, err
-		}
-		if err = n.member.roll.begin(ctx); err != nil {
 			return record, err
 		}
 		if _, err = records.Put(ctx, clusterKey, b, 0); chat.KindOf(err) == chat.KindConflict { // another node was quicker

@@ -91,7 +91,7 @@ func (n *Node) takePlace(ctx context.Context, to prometheus.Registerer) (err err
 		if nc, err = n.nats.connect("assent"); err != nil {
 			return err
 		}
-		if n.assents, err = answerAssent(nc, n.word, n.member.roll, n.log.With("part", "roll")); err != nil {
+		if n.assents, err = answerAssent(nc, n.assent, n.member.roll, n.log.With("part", "roll")); err != nil {
 			return err
 		}
 	}

@@ -106,7 +106,7 @@ func (n *Node) replace(ctx context.Context, member, store string) (*Replacement,
 }
 
 // linked tells whether anybody has a route to a member.
-func linked(words map[string]word, member string) bool {
+func linked(words map[string]assent, member string) bool {
 	for _, w := range words {
 		if w.Node == member || slices.Contains(w.Linked, member) {
 			return true
@@ -116,7 +116,7 @@ func linked(words map[string]word, member string) bool {
 }
 
 // newcomer is the store that was turned away; empty if none was.
-func newcomer(words map[string]word) string {
+func newcomer(words map[string]assent) string {
 	for _, name := range slices.Sorted(maps.Keys(words)) {
 		if words[name].Newcomer != "" {
 			return words[name].Newcomer
@@ -126,7 +126,7 @@ func newcomer(words map[string]word) string {
 }
 
 // filling is how far a member is that has its place in the roll.
-func (n *Node) filling(ctx context.Context, member string, m rollMember, words map[string]word) *Replacement {
+func (n *Node) filling(ctx context.Context, member string, m rollMember, words map[string]assent) *Replacement {
 	r := &Replacement{Member: member, State: ReplaceFilling, Store: m.Store, Behind: []string{}, Refused: []string{}}
 	w, answers := words[member]
 	switch {
@@ -218,7 +218,7 @@ func (n *Node) unfit(ctx context.Context, q question, others []string) (why []st
 
 // whyNot holds what the others said, and the streams' leaders, against what a
 // replacement needs.
-func whyNot(q question, others []string, words map[string]word, streams []jetstream.Leadership) (why []string) {
+func whyNot(q question, others []string, words map[string]assent, streams []jetstream.Leadership) (why []string) {
 	say := func(format string, args ...any) { why = append(why, fmt.Sprintf(format, args...)) }
 	for _, name := range others {
 		w, answered := words[name]

@@ -148,39 +148,65 @@ func TestNodesMeet(t *testing.T) {
 	}
 }
 
+// The first to write the roll writes down whom it has met; who tells no store, or is one
+// too many, isn't in it.
+func TestWhoIsEntered(t *testing.T) {
+	r := newTestRoll(t, "a", nil)
+	b, c := newTestRoll(t, "b", nil), newTestRoll(t, "c", nil)
+	for name, told := range map[string][]byte{"b": b.say(), "c": nil} {
+		if err := r.meet(name, told); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := r.enter(rollRecord{Version: 1}, 7)
+	if all.names() != "a, b" || all.Members["a"] != (rollMember{Store: r.store, Since: 7}) || all.Members["b"].Store != b.store {
+		t.Errorf("%+v", all)
+	}
+	if err := r.meet("c", c.say()); err != nil {
+		t.Fatal(err)
+	}
+	known := rollRecord{Version: 1}.with("b", rollMember{Store: storeOf("b")}).with("d", rollMember{Store: storeOf("d")})
+	if all := r.enter(known, 7); all.names() != "a, b, d" || all.Members["b"].Store != storeOf("b") || len(known.Members) != 2 {
+		t.Errorf("%+v", all)
+	}
+	if all := r.enter(rollRecord{Version: 1}, 7); all.names() != "a, b, c" {
+		t.Errorf("%+v", all)
+	}
+}
+
 // Nobody is replaced while one of the others lacks anything.
 func TestWhyAMemberIsNotReplaced(t *testing.T) {
 	others := []string{"b", "c"}
-	fit := func() (map[string]word, []jetstream.Leadership) {
-		return map[string]word{"b": {Node: "b", Linked: []string{"c"}, Revision: 9}, "c": {Node: "c", Linked: []string{"b"}, Revision: 9}},
+	fit := func() (map[string]assent, []jetstream.Leadership) {
+		return map[string]assent{"b": {Node: "b", Linked: []string{"c"}, Revision: 9}, "c": {Node: "c", Linked: []string{"b"}, Revision: 9}},
 			[]jetstream.Leadership{{Stream: "LOG-0", Leader: "b", Replicas: []jetstream.Replica{{Node: "a", Offline: true}, {Node: "c", Current: true}}}}
 	}
-	for says, spoil := range map[string]func(map[string]word, []jetstream.Leadership){
-		"": func(map[string]word, []jetstream.Leadership) {},
-		"c doesn't answer": func(w map[string]word, _ []jetstream.Leadership) {
+	for says, spoil := range map[string]func(map[string]assent, []jetstream.Leadership){
+		"": func(map[string]assent, []jetstream.Leadership) {},
+		"c doesn't answer": func(w map[string]assent, _ []jetstream.Leadership) {
 			delete(w, "c")
 		},
-		"c hasn't all of LOG-0": func(w map[string]word, _ []jetstream.Leadership) {
-			w["c"] = word{Node: "c", Linked: []string{"b"}, Revision: 9, Behind: []string{"LOG-0"}}
+		"c hasn't all of LOG-0": func(w map[string]assent, _ []jetstream.Leadership) {
+			w["c"] = assent{Node: "c", Linked: []string{"b"}, Revision: 9, Behind: []string{"LOG-0"}}
 		},
-		"a is connected to b": func(w map[string]word, _ []jetstream.Leadership) {
-			w["b"] = word{Node: "b", Linked: []string{"a", "c"}, Revision: 9}
+		"a is connected to b": func(w map[string]assent, _ []jetstream.Leadership) {
+			w["b"] = assent{Node: "b", Linked: []string{"a", "c"}, Revision: 9}
 		},
-		"c has no route to b": func(w map[string]word, _ []jetstream.Leadership) {
-			w["c"] = word{Node: "c", Revision: 9}
+		"c has no route to b": func(w map[string]assent, _ []jetstream.Leadership) {
+			w["c"] = assent{Node: "c", Revision: 9}
 		},
-		"c has an older roll": func(w map[string]word, _ []jetstream.Leadership) {
-			w["c"] = word{Node: "c", Linked: []string{"b"}, Revision: 8}
+		"c has an older roll": func(w map[string]assent, _ []jetstream.Leadership) {
+			w["c"] = assent{Node: "c", Linked: []string{"b"}, Revision: 8}
 		},
-		"c: it can't read": func(w map[string]word, _ []jetstream.Leadership) {
-			w["c"] = word{Node: "c", Linked: []string{"b"}, Revision: 9, Problem: "it can't read the roll"}
+		"c: it can't read": func(w map[string]assent, _ []jetstream.Leadership) {
+			w["c"] = assent{Node: "c", Linked: []string{"b"}, Revision: 9, Problem: "it can't read the roll"}
 		},
-		"no leader answers for LOG-0":        func(_ map[string]word, l []jetstream.Leadership) { l[0].Leader = "" },
-		"no leader answers for LOG-0 ":       func(_ map[string]word, l []jetstream.Leadership) { l[0].Leader = "a" },
-		"not all there: LOG-0 on c":          func(_ map[string]word, l []jetstream.Leadership) { l[0].Replicas[1].Current = false },
-		"not all there: LOG-0 on c ":         func(_ map[string]word, l []jetstream.Leadership) { l[0].Replicas[1].Offline = true },
-		"not all there: LOG-0 on 1 nodes":    func(_ map[string]word, l []jetstream.Leadership) { l[0].Replicas[1].Node = "somebody" },
-		"no leader answers for LOG-0, LOG-1": func(_ map[string]word, l []jetstream.Leadership) { l[0].Leader = "" },
+		"no leader answers for LOG-0":        func(_ map[string]assent, l []jetstream.Leadership) { l[0].Leader = "" },
+		"no leader answers for LOG-0 ":       func(_ map[string]assent, l []jetstream.Leadership) { l[0].Leader = "a" },
+		"not all there: LOG-0 on c":          func(_ map[string]assent, l []jetstream.Leadership) { l[0].Replicas[1].Current = false },
+		"not all there: LOG-0 on c ":         func(_ map[string]assent, l []jetstream.Leadership) { l[0].Replicas[1].Offline = true },
+		"not all there: LOG-0 on 1 nodes":    func(_ map[string]assent, l []jetstream.Leadership) { l[0].Replicas[1].Node = "somebody" },
+		"no leader answers for LOG-0, LOG-1": func(_ map[string]assent, l []jetstream.Leadership) { l[0].Leader = "" },
 	} {
 		words, streams := fit()
 		if strings.HasSuffix(says, "LOG-1") {
@@ -218,7 +244,7 @@ func FuzzRoll(f *testing.F) {
 	})
 }
 
-// FuzzClaim: what another node tells in a handshake, and in its word.
+// FuzzClaim: what another node tells in a handshake, and in its answers.
 func FuzzClaim(f *testing.F) {
 	f.Add([]byte(`{"store":"`+storeOf("a")+`","known":["`+storeOf("b")+`"]}`), []byte(`{"node":"a","linked":["b"],"revision":3}`))
 	f.Add([]byte(`{"store":"x"}`), []byte(`{"node":"a b"}`))
@@ -226,8 +252,8 @@ func FuzzClaim(f *testing.F) {
 		if c, err := parseClaim(told); err == nil && told != nil && !isStore(c.Store) {
 			t.Errorf("%q is a claim of %q", told, c.Store)
 		}
-		if w, err := parseWord(said); err == nil && w.Node == "" {
-			t.Errorf("%q is nobody's word", said)
+		if w, err := parseAssent(said); err == nil && w.Node == "" {
+			t.Errorf("%q is nobody's answer", said)
 		}
 	})
 }
