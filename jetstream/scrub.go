@@ -26,11 +26,11 @@ import (
 // places it at random, so it is made again until it stands where it should.
 
 const (
-	scrubTries = 32              // of making consumers until each stands where it should
-	scrubBatch = 64              // entries that are asked for at once
-	scrubTurns = 6               // in which nothing comes though something should
-	scrubTurn  = time.Second     // each of these
-	scrubIdle  = 2 * time.Minute // after which a consumer that was left is gone
+	scrubTries = 32               // of making consumers until each stands where it should
+	scrubBatch = 64               // entries that are asked for at once
+	scrubTurns = 6                // in which nothing comes though something should
+	scrubTurn  = time.Second      // each of these
+	scrubIdle  = 10 * time.Minute // after which a consumer that was left is gone
 )
 
 // entry is what is known of an entry of a replica.

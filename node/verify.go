@@ -25,7 +25,10 @@ import (
 // wasn't in order it cuts off all that stands behind it; from then on every read that
 // this node answers would lack it.
 //
-// Not everything that can't be read is damage. NATS puts a stream's files on the disk
+// A flipped bit in a sequence even has it count up to that, which it never ends.
+//
+// After a stop in order all of the files is on the disk, and what can't be read is
+// damage. After another one it need not be. NATS puts a stream's files on the disk
 // only before it makes a snapshot of the stream's state in its Raft group, and makes
 // what is newer again from the group's log. So:
 //
@@ -80,7 +83,7 @@ func (d *directory) verify(late time.Time) (found map[string]verified, err error
 		switch {
 		case right && last >= kept:
 			found[name] = sound
-		case !right && last < kept:
+		case !right && (d.clean || last < kept):
 			found[name] = damaged
 		default:
 			found[name] = doubtful

@@ -5,6 +5,7 @@ package gauntlet
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,7 +24,8 @@ const repaired = 60 * time.Second
 type harm struct {
 	name   string
 	change func(r *Run, block []byte) []byte
-	// unsure: the start can't tell damage from what NATS mends by itself; the scrub has to.
+	// unsure: the start can't tell damage from what a crash leaves, and what of that NATS
+	// mends by itself; the scrub has to find it.
 	unsure bool
 	// running: while the node runs, which then is killed; else it was stopped before. What
 	// it had yet to keep of these files is written again.
@@ -33,7 +35,7 @@ type harm struct {
 var harms = []harm{
 	{name: "bits flipped", change: flipBits},
 	{name: "the end cut off", change: cutEnd},
-	{name: "bits flipped, and the names of the Raft groups gone", change: flipBits, unsure: true},
+	{name: "bits flipped, as if in a crash, and the names of the Raft groups gone", change: flipData, unsure: true},
 	{name: "bits flipped while it runs", change: flipBits, running: true},
 }
 
@@ -104,7 +106,8 @@ func (r *Run) damaged(victim *node, h harm) (streams []string, err error) {
 		return nil, err
 	}
 	if h.unsure {
-		if err := os.Remove(filepath.Join(victim.opts.Data, "groups")); err != nil {
+		err := errors.Join(os.Remove(filepath.Join(victim.opts.Data, "groups")), os.WriteFile(filepath.Join(victim.opts.Data, "running"), nil, 0o600))
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -163,6 +166,22 @@ func flipBits(r *Run, block []byte) []byte {
 	const places = 8
 	for range places {
 		block[r.random.IntN(len(block))] ^= 1 << r.random.IntN(8)
+	}
+	return block
+}
+
+// flipData flips a bit in the last byte of some entries' data. (In their sequences it would
+// stop NATS.)
+func flipData(r *Run, block []byte) []byte {
+	const each, sum, least = 50, 8, 30 // entries; bytes of the sum behind the data, and of a record
+	for n := 0; len(block)-n >= least; {
+		length := int(binary.LittleEndian.Uint32(block[n:]) &^ (1 << 31))
+		if length < least || n+length > len(block) {
+			break
+		}
+		if n += length; r.random.IntN(each) == 0 || n == length {
+			block[n-sum-1] ^= 1 << r.random.IntN(8)
+		}
 	}
 	return block
 }
