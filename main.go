@@ -14,7 +14,7 @@ import (
 )
 
 // commands are what natter can do; each has its file. Without one it serves.
-var commands = []func() *cobra.Command{serveCommand, configCommand, versionCommand, benchCommand, repairCommand, clusterCommand, drainCommand}
+var commands = []func() *cobra.Command{serveCommand, configCommand, versionCommand, benchCommand, repairCommand, clusterCommand, drainCommand, doctorCommand}
 
 // The exit codes, as --help promises them.
 const (

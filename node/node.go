@@ -84,8 +84,12 @@ type Node struct {
 	failed   chan struct{} // closed by fail
 }
 
-// ownFiles is how many files a node keeps open for itself, with room.
-const ownFiles = 256
+const (
+	// ownFiles is how many files a node keeps open for itself, with room.
+	ownFiles = 256
+	// leastConnections is how many connections are taken however few files may be open.
+	leastConnections = 16
+)
 
 // Start starts a node and returns when it is ready, which in a cluster is when
 // enough of the others are there, however long that takes. ctx bounds the start
@@ -205,7 +209,7 @@ func (n *Node) listen() error {
 	}
 	n.most = c.MaxConnections
 	if open, err := maxOpenFiles(); err == nil && open < uint64(n.most)+ownFiles {
-		n.most = max(int(open)-ownFiles, 16)
+		n.most = max(int(open)-ownFiles, leastConnections)
 		n.log.Info("max_connections is more than the files that may be open (ulimit -n)", "open_files", open, "connections", n.most)
 	}
 	inner, err := take("listen", c.Listen)

@@ -29,6 +29,16 @@ const (
 	lockPause    = 25 * time.Millisecond
 )
 
+// locked tells whether a process has f. If none has it is ours, shared, until f is
+// closed: for a moment, which lock's patience outlasts.
+func locked(f *os.File) (bool, error) {
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return true, nil
+	}
+	return false, err
+}
+
 // freeBytes is what may still be written to the disk of path.
 func freeBytes(path string) (int64, error) {
 	var stat syscall.Statfs_t
