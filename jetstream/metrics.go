@@ -14,6 +14,7 @@ type metrics struct {
 	lag      *prometheus.GaugeVec
 	leads    *prometheus.GaugeVec
 	restarts prometheus.Counter
+	early    prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -30,9 +31,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "1 while this node projects the partition, else 0."}, []string{"partition"}),
 		restarts: prometheus.NewCounter(prometheus.CounterOpts{Name: "natter_projector_restarts_total",
 			Help: "Times a projector began again after a failed write."}),
+		early: prometheus.NewCounter(prometheus.CounterOpts{Name: "natter_takes_answered_early_total",
+			Help: "Takes that were answered before the queues had them: a queue's stream was slow, or without a leader."}),
 	}
 	if r != nil {
-		r.MustRegister(m.batch, m.take, m.commands, m.lag, m.leads, m.restarts)
+		r.MustRegister(m.batch, m.take, m.commands, m.lag, m.leads, m.restarts, m.early)
 	}
 	return m
 }

@@ -30,6 +30,7 @@ type projector struct {
 	history uint64       // HISTORY-p's sequence as of the last finished take
 	under   *take        // the take whose writes were sent last
 
+	lanes     *lanes             // of a cluster
 	finishing chan *take         // in order
 	settling  chan chan struct{} // asks for a checkpoint now
 	current   chan struct{}
@@ -164,7 +165,10 @@ func (p *projector) project(ctx context.Context) error {
 	p.written.Store(p.rec.base.History)
 	p.head.Store(p.rec.horizon)
 	p.finishing = make(chan *take, 1)
-	p.under = nil
+	p.under, p.lanes = nil, nil
+	if p.fence != nil {
+		p.lanes = p.newLanes(ctx)
+	}
 	base := p.rec.base
 	p.kept.Store(&base)
 	if p.rec.horizon <= base.Log {
@@ -326,20 +330,23 @@ func (p *projector) apply(ctx context.Context, gathered []logged) (*take, error)
 	return t, nil
 }
 
-// landed waits for the take before. Only then may the next one be written: were
-// one of its writes refused and a later entry of the same subject taken, that
-// entry would say that all before it is there. Applying goes on meanwhile, and
-// the next take grows, so little is lost.
+// landed waits for the take before, in a cluster but for its queues, which have lanes.
+// Only then may the next one be written: were one of its writes refused and a later entry
+// of the same subject taken, that entry would say that all before it is there. Applying
+// goes on meanwhile, and the next take grows, so little is lost.
 func (p *projector) landed(ctx context.Context) error {
 	if p.under == nil {
 		return nil
 	}
 	select {
-	case <-p.under.done:
-		return p.under.failure()
+	case <-p.under.written:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	if err := p.under.failure(); err != nil || p.lanes == nil {
+		return err
+	}
+	return p.lanes.room(ctx)
 }
 
 // decide applies one command.
@@ -354,42 +361,6 @@ func (p *projector) decide(ctx context.Context, c *chat.Command) (chat.Outcome, 
 		}
 	}
 	return room.Apply(c, p.window), nil
-}
-
-// finisher waits for the takes' acks in order, answers, and keeps checkpoints.
-func (p *projector) finisher(ctx context.Context, cancel context.CancelCauseFunc) {
-	k := newKeeping(p)
-	tick := time.NewTicker(k.every())
-	defer tick.Stop()
-	for {
-		select {
-		case t, open := <-p.finishing:
-			if !open {
-				return
-			}
-			select {
-			case <-t.done:
-			case <-ctx.Done():
-				return
-			}
-			if err := t.failure(); err != nil {
-				cancel(fmt.Errorf("log %d: %w", t.upto, err))
-				return
-			}
-			failpoint("project.acknowledged")
-			t.answer()
-			failpoint("project.answered")
-			k.finished(t)
-		case <-tick.C:
-			k.save(ctx)
-			p.beat()
-		case asked := <-p.settling:
-			k.settle(ctx)
-			close(asked)
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 func (p *projector) reached() {

@@ -72,6 +72,7 @@ type Store struct {
 
 	floors     floors // nil where the node is alone
 	partitions partitions
+	elections  elections
 	progress   progress
 	claims     atomic.Uint64
 	writes     atomic.Uint64 // of records
@@ -122,6 +123,11 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	}
 	if s.js, err = jetstream.New(s.control); err != nil {
 		return nil, err
+	}
+	if s.clustered() {
+		if _, err = s.control.Subscribe(advisoryElected+"*", s.elections.handle); err != nil {
+			return nil, err
+		}
 	}
 	if s.keeper, err = newPublisher(s.control); err != nil {
 		return nil, err
