@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -25,6 +26,8 @@ type three struct {
 	ids atomic.Uint64
 	// lies, when set, has every node believe that it leads everything.
 	lies atomic.Bool
+	// lost, when set, begins the subjects to which no projector's write gets.
+	lost atomic.Pointer[string]
 	// apart, when set, has every node believe that it is cut off.
 	apart atomic.Bool
 
@@ -70,6 +73,10 @@ func (c *three) open(i int) {
 				return chat.Unavailable("cut off", time.Second)
 			}
 			return nil
+		},
+		fault: func(subject string) (drop, deny bool) {
+			lost := c.lost.Load()
+			return lost != nil && strings.HasPrefix(subject, *lost), false
 		},
 		QueueRetention: 24 * time.Hour, Log: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Fatal: func(err error) { t.Error(err) }, Progress: func(waits string) { t.Logf("%s waits: %s", c.nats.Name(i), waits) }})

@@ -95,6 +95,8 @@ type Store struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 	held   atomic.Pointer[chat.Problem]
+
+	leaving atomic.Bool // what this node leads is being handed over
 }
 
 // Open creates what is missing, makes again what a crash took, and starts the
@@ -252,6 +254,9 @@ func (s *Store) start(recovered map[int]*recovery) error {
 	s.goes(func() { s.leases.keep(s.ctx) })
 	s.goes(func() { s.places.keep(s.ctx) })
 	s.goes(s.expireAnswers)
+	if s.clustered() {
+		s.goes(func() { s.gather(s.ctx) })
+	}
 	return nil
 }
 

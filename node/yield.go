@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -31,6 +32,22 @@ func (n *Node) yield(ctx context.Context) {
 			n.log.Debug("not everything is handed over", "err", err)
 		}
 	})
+}
+
+// serveYield answers POST /yield: this node hands over what it leads now, once. It may
+// come to lead again. 409 where there is nobody to hand over to.
+func (n *Node) serveYield(w http.ResponseWriter, r *http.Request) {
+	if n.member == nil || !n.started.Load() || len(n.others()) == 0 {
+		http.Error(w, "no other node is there to lead", http.StatusConflict)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), yieldWithin)
+	defer cancel()
+	if err := errors.Join(n.store.StepDown(ctx), n.nats.yield(ctx)); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // yield hands over the lead of JetStream's own Raft group, if this node has it.

@@ -11,7 +11,7 @@ import (
 // Raft's election of 4 to 9 s and a reconnect.
 const (
 	failover      = 12 * time.Second // sending goes on after a node is lost
-	untouched     = time.Second      // for people and leaders on the nodes that live
+	untouchedGap  = time.Second      // for people and leaders on the nodes that live
 	backFromZero  = 20 * time.Second // all nodes at once
 	plannedGap    = 2 * time.Second  // a drain, a leader that steps down
 	swarmBack     = 30 * time.Second
@@ -31,7 +31,8 @@ var Scenarios = []*Scenario{
 	{Name: "power", Title: "power failure of all nodes at once", Nodes: 1, Disks: true, Traffic: usual, Limit: 6 * time.Minute, story: power},
 	{Name: "power-one", Title: "power failure of one node while another is down", Nodes: 3, Disks: true, Traffic: usual, Limit: 6 * time.Minute, story: powerOne},
 	{Name: "power-fast", Title: "the same with NATS's way to the disk, `--durability=fast`, for the difference", Nodes: 1, Disks: true, Lossy: true, Args: []string{"--durability=fast"}, Traffic: usual, Limit: 6 * time.Minute, story: power},
-	{Name: "frozen", Title: "SIGSTOP of a random node for 3 and 15 s", Nodes: 1, Traffic: usual, Limit: 6 * time.Minute, story: frozen},
+	{Name: "frozen", Title: "SIGSTOP of a random node for 3 and 15 s; for 60 s with --long", Nodes: 1, Traffic: usual, Limit: 6 * time.Minute, story: frozen},
+	stepdownScenario,
 	{Name: "drain", Title: "SIGTERM of each node in turn, started again at once", Nodes: 1, Traffic: usual, Limit: 6 * time.Minute, story: drain},
 	{Name: "full", Title: "the disk of one node full, slowly and all at once", Nodes: 1, Disks: true, Traffic: usual, Limit: 6 * time.Minute, story: full},
 	{Name: "minority", Title: "the node with most leaders cut off from the others for 20 s", Nodes: 3, Network: true, Traffic: usual, Limit: 8 * time.Minute, story: minority},
@@ -48,7 +49,7 @@ func calm(r *Run) error {
 		return err
 	}
 	r.count("longest wait for an answer", r.crowd.record.gap(from, nil))
-	r.count("p99 of delivery", r.crowd.record.delivery(0.99, from, r.crowd.record.now()))
+	r.count("p99 of delivery", r.crowd.record.delivery(0.99, from, r.crowd.record.now(), nil))
 	return nil
 }
 
@@ -75,11 +76,7 @@ func (r *Run) killOne(name string) error {
 		return err
 	}
 	r.figure("killed: sending resumes after", r.crowd.record.gap(from, nil), failover)
-	if leads != nil {
-		r.figure("killed: with the sender's node and the room's leader alive after", r.crowd.record.gap(from, func(s *sent) bool {
-			return s.measured && s.node != victim.name && leads(s.room) != victim.name
-		}), untouched)
-	}
+	r.untouched("killed", from, victim.name, leads)
 	return nil
 }
 
@@ -171,7 +168,7 @@ func frozen(r *Run) error {
 }
 
 func (r *Run) freezeOne(pause time.Duration) error {
-	victim := r.pick()
+	victim, leads := r.pick(), r.leads()
 	from := r.crowd.record.now()
 	end := r.crowd.record.mark("freeze " + victim.name)
 	if err := victim.freeze(); err != nil {
@@ -184,6 +181,7 @@ func (r *Run) freezeOne(pause time.Duration) error {
 		r.figure(fmt.Sprintf("frozen %s: longest wait of people on other nodes", pause), r.crowd.record.gap(from, func(s *sent) bool {
 			return s.measured && s.node != victim.name
 		}), failover)
+		r.untouched(fmt.Sprintf("frozen %s", pause), from, victim.name, leads)
 	}
 	if err := victim.thaw(); err != nil {
 		return err
