@@ -185,8 +185,9 @@ func (t *take) publishFenced(ctx context.Context, writes []write) error {
 			rooms++
 		}
 	}
-	// What nothing is written for is answered after those before it, as ever.
-	t.proven = rooms > 0 || !t.asked || len(parcels) == 0
+	// What nothing is written for is answered after those before it, as ever; what is
+	// applied again is made of states of before the claim.
+	t.proven = rooms > 0 || !t.asked || len(parcels) == 0 || t.p.rec.replaying(t.upto)
 	t.expects(len(parcels), rooms)
 	fence := t.p.fence // the projector's may be another before this is through
 	for stream, in := range parcels {

@@ -132,6 +132,7 @@ func (l *lane) run(ctx context.Context) {
 				l.landed(l.fail(err), 0, err)
 				return
 			}
+			l.all.fence.p.s.grew(l.all.fence.p.out, l.stream, sequence)
 		}
 	}
 }

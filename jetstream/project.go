@@ -207,7 +207,7 @@ func (p *projector) project(ctx context.Context) error {
 // follow reads the log into a channel.
 func (p *projector) follow(ctx context.Context, cancel context.CancelCauseFunc) (<-chan logged, error) {
 	expected := p.rec.base.Log + 1
-	messages, err := p.s.read(ctx, numbered(streamLog, p.partition), expected, 256)
+	messages, err := p.s.follow(ctx, p.partition, numbered(streamLog, p.partition), expected, 256)
 	if err != nil {
 		return nil, fmt.Errorf("follow the log: %w", err)
 	}
@@ -219,27 +219,22 @@ func (p *projector) follow(ctx context.Context, cancel context.CancelCauseFunc) 
 	p.s.goes(func() {
 		defer close(batches)
 		for {
-			msg, err := messages.Next()
+			msg, err := messages.next()
 			if err != nil {
 				cancel(fmt.Errorf("follow the log: %w", err))
 				return
 			}
-			meta, err := msg.Metadata()
-			if err != nil {
-				cancel(fmt.Errorf("follow the log: %w", err))
-				return
-			}
-			l := logged{sequence: meta.Sequence.Stream, size: len(msg.Data())}
+			l := logged{sequence: msg.sequence, size: len(msg.data)}
 			if l.sequence < expected {
 				continue
 			}
-			if err := decode(msg.Data(), &l.batch); err != nil {
+			if err := decode(msg.data, &l.batch); err != nil {
 				cancel(fmt.Errorf("log %d: %w", l.sequence, err))
 				return
 			}
 			failpoint("project.read")
 			expected = l.sequence + 1
-			p.head.Store(l.sequence + meta.NumPending)
+			p.head.Store(l.sequence + msg.pending)
 			select {
 			case batches <- l:
 			case <-ctx.Done():

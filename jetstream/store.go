@@ -69,6 +69,7 @@ type Store struct {
 	js      jetstream.JetStream
 	conns   []*nats.Conn
 	reader  *reader
+	tails   []*nats.Conn // of a cluster, by partition: what follows its streams
 
 	floors     floors // nil where the node is alone
 	partitions partitions
@@ -210,6 +211,13 @@ func (s *Store) start(recovered map[int]*recovery) error {
 		}
 	}
 	var err error
+	for p := 0; s.clustered() && p < s.o.Partitions; p++ {
+		nc, err := s.connect(fmt.Sprintf("tail-%d", p))
+		if err != nil {
+			return err
+		}
+		s.tails = append(s.tails, nc)
+	}
 	if s.followers, err = newFollowers(s); err != nil {
 		return err
 	}

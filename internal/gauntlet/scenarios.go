@@ -85,7 +85,7 @@ func (r *Run) kills() int {
 	if r.Long {
 		return 20
 	}
-	return 3
+	return r.times(3)
 }
 
 // outage kills a node, starts it again after a pause, and waits until all goes on.
