@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -155,11 +156,11 @@ func (c *three) aNodeHandsOver(t *testing.T) {
 	for i := range w.at {
 		w.until("every node is ready", func() bool { return w.at[i].Load().Ready() == nil })
 	}
-	for _, l := range w.at[0].Load().Leaders(t.Context()) {
-		if l.Leader == "" || len(l.Replicas) != 2 || isLog(l.Stream) && l.Projector == "" {
-			t.Errorf("%+v", l)
-		}
-	}
+	w.until("every stream has a leader, wherever it is gathered", func() bool {
+		return !slices.ContainsFunc(w.at[0].Load().Leaders(t.Context()), func(l Leadership) bool {
+			return l.Leader == "" || len(l.Replicas) != 2 || isLog(l.Stream) && l.Projector == ""
+		})
+	})
 	w.judge()
 }
 
@@ -194,7 +195,8 @@ func (c *three) aQueueHoldsUpNobody(t *testing.T) {
 	w.judge()
 }
 
-// Wherever a partition's streams are led, soon one node leads them all.
+// Wherever a partition's streams are led, soon one node leads them all; and no node leads
+// every partition for long.
 func (c *three) whoLeadsGathers(t *testing.T) {
 	w := c.crowd()
 	for p := range clusterPartitions {
@@ -217,6 +219,24 @@ func (c *three) whoLeadsGathers(t *testing.T) {
 			}
 		}
 		return true
+	})
+	w.more(30)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	for p := range clusterPartitions {
+		w.any(0).askToStepDown(ctx, numbered(streamLog, p), c.nats.Name(1)) //nolint:errcheck // as above
+	}
+	w.until("two nodes lead a log each", func() bool {
+		logs := 0
+		for i := range w.at {
+			for p := range clusterPartitions {
+				if w.at[i].Load().leads(numbered(streamLog, p)) {
+					logs++
+					break
+				}
+			}
+		}
+		return logs == clusterPartitions
 	})
 	w.more(30)
 	w.judge()

@@ -68,6 +68,14 @@ func (c *three) open(i int) {
 	server, t := c.nats.Nodes[i], c.whole
 	store, err := Open(ctx, Options{Connect: server.Connect, Partitions: clusterPartitions, Node: c.nats.Name(i), Replicas: 3,
 		Leads: func(stream string) bool { return c.lies.Load() || server.Leads(stream) },
+		Heirs: func() (names []string) {
+			for k := range c.at {
+				if k != i && c.at[k].Load() != nil {
+					names = append(names, c.nats.Name(k))
+				}
+			}
+			return names
+		},
 		Certain: func(context.Context) error {
 			if c.apart.Load() {
 				return chat.Unavailable("cut off", time.Second)

@@ -132,7 +132,7 @@ func (s *Store) heirs(ctx context.Context) map[int]string {
 		}
 		var fit []string
 		for _, r := range l.Replicas {
-			if r.Current && !r.Offline {
+			if r.Current && !r.Offline && (s.o.Heirs == nil || slices.Contains(s.o.Heirs(), r.Node)) {
 				fit = append(fit, r.Node)
 			}
 		}
@@ -189,10 +189,13 @@ func (s *Store) stepDown(ctx context.Context, stream, to string) error {
 			p.settle(ctx)
 		}
 	}
+	var failed error
 	for s.leads(stream) {
-		err := s.askToStepDown(ctx, stream, to)
+		if err := s.askToStepDown(ctx, stream, to); err != nil && ctx.Err() == nil {
+			failed, to = err, "" // anybody, then
+		}
 		if ctx.Err() != nil {
-			return errors.Join(err, context.Cause(ctx))
+			return errors.Join(failed, context.Cause(ctx))
 		}
 		for range 10 { // what was answered shows in a moment
 			if !s.leads(stream) || wait(ctx, untilEvery) != nil {

@@ -18,7 +18,7 @@ import (
 	"natter/chat"
 )
 
-// Options are what a Store needs. All fields but Registry, Leads, Progress,
+// Options are what a Store needs. All fields but Registry, Leads, Heirs, Progress,
 // Certain and Join are required.
 type Options struct {
 	// Connect opens one more connection to the node's own server; the Store
@@ -36,6 +36,8 @@ type Options struct {
 	// Leads tells whether this node's server leads a stream; it must be quick and not
 	// block. Required in a cluster: it says which projectors and tellers run here.
 	Leads func(stream string) bool
+	// Heirs are the other nodes that may lead now; nil: any, and none is preferred.
+	Heirs func() []string
 	// Progress is told, in a few words and once a second at most, what Open waits for.
 	Progress func(waits string)
 	// QueueRetention is how long a queue keeps an entry; a cursor older than

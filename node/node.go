@@ -211,7 +211,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 		QueueRetention: c.QueueRetention, Log: n.log.With("part", "store"), Registry: metrics, Fatal: n.fail, Progress: n.doing,
 	}
 	if n.member != nil {
-		o.Replicas, o.Join, o.Leads, o.Certain = replicas, n.agree, n.nats.leads, n.certain
+		o.Replicas, o.Join, o.Leads, o.Heirs, o.Certain = replicas, n.agree, n.nats.leads, n.heirs, n.certain
 	}
 	n.stage.is("creating streams")
 	if n.store, err = jetstream.Open(ctx, o); err != nil {

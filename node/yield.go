@@ -34,6 +34,19 @@ func (n *Node) yield(ctx context.Context) {
 	})
 }
 
+// heirs are the other nodes that may lead; none before this one's start is through.
+func (n *Node) heirs() (names []string) {
+	if !n.started.Load() {
+		return nil
+	}
+	for _, p := range n.peers.all() {
+		if p.lives && p.Ready && !p.Draining && p.Name != n.config.Name {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
 // serveYield answers POST /yield: this node hands over what it leads now, once. It may
 // come to lead again. 409 where there is nobody to hand over to.
 func (n *Node) serveYield(w http.ResponseWriter, r *http.Request) {

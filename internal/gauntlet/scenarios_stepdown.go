@@ -26,12 +26,13 @@ func stepdown(r *Run) error {
 		for _, n := range r.cluster.nodes {
 			from := r.crowd.record.now()
 			end := r.crowd.record.mark(fmt.Sprintf("%d yield %s", i+1, n.name))
-			took, err := r.yield(n)
+			began := time.Now()
+			err := r.yield(n)
 			end()
 			if err != nil {
 				return err
 			}
-			r.count("a handover takes", took)
+			r.count("a handover takes", time.Since(began))
 			if !sleep(r.ctx, stepdownEach) {
 				return r.ctx.Err()
 			}
@@ -45,21 +46,33 @@ func stepdown(r *Run) error {
 	return nil
 }
 
+// yieldLimit bounds a handover. While JetStream's own group elects, after its leader has
+// stepped down itself, nobody can.
+const yieldLimit = 30 * time.Second
+
 // yield has a node hand over what it leads, by its admin listener.
-func (r *Run) yield(n *node) (time.Duration, error) {
-	began := time.Now()
+func (r *Run) yield(n *node) error {
+	for late := time.Now().Add(yieldLimit); ; {
+		err := r.tryYield(n)
+		if err == nil || time.Now().After(late) || !sleep(r.ctx, 100*time.Millisecond) {
+			return err
+		}
+	}
+}
+
+func (r *Run) tryYield(n *node) error {
 	req, err := http.NewRequestWithContext(r.ctx, http.MethodPost, "http://"+n.opts.Admin+"/yield", nil)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	res, err := r.cluster.http.Do(req)
 	if err != nil {
-		return 0, fmt.Errorf("node %s: hand over: %w", n.name, err)
+		return fmt.Errorf("node %s: hand over: %w", n.name, err)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusNoContent {
 		text, _ := io.ReadAll(io.LimitReader(res.Body, 1<<10)) // what there is of it
-		return 0, fmt.Errorf("node %s: hand over: %d %s", n.name, res.StatusCode, text)
+		return fmt.Errorf("node %s: hand over: %d %s", n.name, res.StatusCode, text)
 	}
-	return time.Since(began), nil
+	return nil
 }
