@@ -39,6 +39,7 @@ type ending struct {
 	err   error
 	final bool          // don't come back
 	fresh bool          // it had caught up: begin counting tries anew
+	moved bool          // the server has said where to go, and when: no need to wait
 	after time.Duration // the server asks to wait so long
 }
 
@@ -68,6 +69,9 @@ func (d *Device) run(ctx context.Context) {
 			try = 0
 		}
 		wait := max(jitter(d.opts.BackoffBase, d.opts.BackoffCap, try), end.after)
+		if end.moved {
+			wait = end.after
+		}
 		try++
 		node++
 		d.enter(Waiting, end.err)

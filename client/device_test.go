@@ -396,6 +396,26 @@ func TestMove(t *testing.T) {
 	}
 }
 
+// TestMoveByItself: a device that is told to move goes by itself, and doesn't wait until
+// it is cut off.
+func TestMoveByItself(t *testing.T) {
+	there := serve(t, func(c *line) {
+		c.welcome("c0", 0)
+		c.write(&wire.Synced{Cursor: "c0"})
+		c.idle()
+	})
+	here := serve(t, func(c *line) {
+		c.welcome("c0", 0)
+		c.write(&wire.Move{Nodes: []wire.Node{{ID: "n2", URL: there}}, WithinMS: 50})
+		c.idle()
+	})
+	d := Dial(t.Context(), options(here))
+	defer d.Close()
+	if err := d.WaitLive(bounded(t)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestCloseEndsEverything: what waits for an answer is told, and later calls too.
 func TestCloseEndsEverything(t *testing.T) {
 	d := Dial(t.Context(), options(serve(t))) // it will never connect

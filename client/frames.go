@@ -83,6 +83,8 @@ type reader struct {
 	buf   []byte
 	event Event
 	end   ending
+	going *time.Timer // leaves when a move's moment has come
+	goes  time.Time   // that moment
 }
 
 // read is the next frame; it is valid until the next read.
@@ -108,12 +110,18 @@ func (r *reader) read() ([]byte, error) {
 }
 
 func (r *reader) loop() ending {
+	defer func() {
+		if r.going != nil {
+			r.going.Stop()
+		}
+	}()
 	for {
 		raw, err := r.read()
 		if err != nil {
 			end := endingOf(err)
-			end.fresh = r.end.fresh
-			end.after = max(end.after, r.end.after)
+			if end.fresh, end.moved = r.end.fresh, r.end.moved; end.moved {
+				end.after = time.Until(r.goes) // closed before: or all come at once
+			}
 			return end
 		}
 		r.heard.Add(1)
@@ -250,10 +258,12 @@ func (r *reader) other(raw []byte) error {
 			}
 		}
 		r.d.mu.Unlock()
-		if f.WithinMS > 0 {
-			r.end.after = time.Duration(mathrand.Int64N(f.WithinMS)) * time.Millisecond
+		r.end.fresh, r.end.moved = true, true
+		if r.going == nil { // until then all goes on here
+			wait := time.Duration(mathrand.Int64N(max(f.WithinMS, 1))) * time.Millisecond
+			r.goes = time.Now().Add(wait)
+			r.going = time.AfterFunc(wait, func() { leave(r.ws) })
 		}
-		r.end.fresh = true
 	default:
 		if r.d.opts.News != nil {
 			r.d.opts.News(f)

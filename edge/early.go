@@ -27,7 +27,7 @@ func Early() http.Handler {
 			_, _ = w.Write([]byte(`{"status":"ok"}`))
 			return
 		}
-		why := chat.Unavailable("the node is starting", time.Second)
+		why := chat.Unavailable("the node is starting", againSoon)
 		p := &problem{*wire.NewProblem(why, time.Now(), "")}
 		for name, values := range p.GetHeaders() {
 			w.Header()[name] = values

@@ -75,6 +75,10 @@ type Options struct {
 	helloWithin, writeWithin, linger, expiryGrace time.Duration
 }
 
+// againSoon is until when who is refused by a node that comes or goes may ask again:
+// others are there.
+const againSoon = 250 * time.Millisecond
+
 // The bounds of a socket and of a request.
 const (
 	helloWithin    = 10 * time.Second // from the upgrade to hello: else 4500

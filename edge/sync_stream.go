@@ -37,7 +37,7 @@ func (e *Edge) stream(c *fiber.Ctx) error {
 		err = e.limits.take(RateRead, limitKey(req))
 	}
 	if err == nil && e.draining.Load() {
-		err = chat.Unavailable("the node is draining", time.Second)
+		err = chat.Unavailable("the node is draining", againSoon)
 	}
 	if err != nil {
 		return e.refused(c, err)

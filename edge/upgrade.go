@@ -110,7 +110,7 @@ func (e *Edge) mayUpgrade(c *fasthttp.RequestCtx) error {
 	case !e.ownOrigin(c):
 		return chat.Forbidden("a page of another origin may not connect")
 	case e.draining.Load():
-		return chat.Unavailable("the node is draining", time.Second)
+		return chat.Unavailable("the node is draining", againSoon)
 	}
 	if err := e.present(); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -34,6 +35,8 @@ func TestThreeNodes(t *testing.T) {
 	})
 	c.run("every leader steps down thirty times", c.everyLeaderStepsDown)
 	c.run("two projectors at once", c.twoProjectorsAtOnce)
+	c.run("a queue without a leader holds up nobody", c.aQueueHoldsUpNobody)
+	c.run("who leads a log gathers its streams", c.whoLeadsGathers)
 	c.run("a stale write is fenced off", c.aStaleWriteIsFencedOff)
 	c.run("a read is as fresh as what the node knows", c.aReadIsFresh)
 	c.run("a cursor beyond the queue is reset", c.aCursorBeyondTheQueueIsReset)
@@ -82,7 +85,7 @@ func (c *three) everyLeaderStepsDown(t *testing.T) {
 			asking.Go(func() {
 				ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 				defer cancel()
-				w.any(0).askToStepDown(ctx, name) //nolint:errcheck // who has no leader now has had its turn
+				w.any(0).askToStepDown(ctx, name, "") //nolint:errcheck // who has no leader now has had its turn
 			})
 		}
 		asking.Wait()
@@ -153,11 +156,89 @@ func (c *three) aNodeHandsOver(t *testing.T) {
 	for i := range w.at {
 		w.until("every node is ready", func() bool { return w.at[i].Load().Ready() == nil })
 	}
-	for _, l := range w.at[0].Load().Leaders(t.Context()) {
-		if l.Leader == "" || len(l.Replicas) != 2 || isLog(l.Stream) == 1 && l.Projector == "" {
-			t.Errorf("%+v", l)
+	w.until("every stream has a leader, wherever it is gathered", func() bool {
+		return !slices.ContainsFunc(w.at[0].Load().Leaders(t.Context()), func(l Leadership) bool {
+			return l.Leader == "" || len(l.Replicas) != 2 || isLog(l.Stream) && l.Projector == ""
+		})
+	})
+	w.judge()
+}
+
+// While a queue's stream takes nothing those who write are answered all the same. What
+// was to be told is told afterwards, once and in its order, by the next projector as well.
+func (c *three) aQueueHoldsUpNobody(t *testing.T) {
+	w := c.crowd()
+	w.more(30)
+	lost := subjectSync(0, "")
+	c.lost.Store(&lost)
+	w.more(12) // what was on its way has landed
+	end := func() uint64 {
+		_, last, err := w.any(0).bounds(t.Context(), numbered(streamSync, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return last
+	}
+	before := end()
+	w.more(40)
+	if after := end(); after != before {
+		t.Errorf("the queue went on from %d to %d", before, after)
+	}
+	for i := range w.at {
+		if err := w.at[i].Load().StepDown(t.Context()); err != nil {
+			t.Fatal(err)
 		}
 	}
+	w.more(20)
+	c.lost.Store(nil)
+	w.more(30)
+	w.judge()
+}
+
+// Wherever a partition's streams are led, soon one node leads them all; and no node leads
+// every partition for long.
+func (c *three) whoLeadsGathers(t *testing.T) {
+	w := c.crowd()
+	for p := range clusterPartitions {
+		for i, prefix := range []string{streamLog, streamHistory, streamMarks, streamSync} {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			w.any(0).askToStepDown(ctx, numbered(prefix, p), c.nats.Name(i%3)) //nolint:errcheck // who leads it already stays
+			cancel()
+		}
+	}
+	w.until("one node leads each partition", func() bool {
+		for p := range clusterPartitions {
+			together := false
+			for i := range w.at {
+				store := w.at[i].Load()
+				together = together || store.leads(numbered(streamLog, p)) && store.leads(numbered(streamHistory, p)) &&
+					store.leads(numbered(streamMarks, p)) && store.leads(numbered(streamSync, p))
+			}
+			if !together {
+				return false
+			}
+		}
+		return true
+	})
+	w.more(30)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	for p := range clusterPartitions {
+		w.any(0).askToStepDown(ctx, numbered(streamLog, p), c.nats.Name(1)) //nolint:errcheck // as above
+	}
+	w.until("two nodes lead a log each", func() bool {
+		logs := 0
+		for i := range w.at {
+			for p := range clusterPartitions {
+				if w.at[i].Load().leads(numbered(streamLog, p)) {
+					logs++
+					break
+				}
+			}
+		}
+		return logs == clusterPartitions
+	})
+	w.more(30)
 	w.judge()
 }
 

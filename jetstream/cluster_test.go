@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -25,6 +26,8 @@ type three struct {
 	ids atomic.Uint64
 	// lies, when set, has every node believe that it leads everything.
 	lies atomic.Bool
+	// lost, when set, begins the subjects to which no projector's write gets.
+	lost atomic.Pointer[string]
 	// apart, when set, has every node believe that it is cut off.
 	apart atomic.Bool
 
@@ -74,11 +77,23 @@ func (c *three) open(i int) {
 	server, t := c.nats.Nodes[i], c.whole
 	store, err := Open(ctx, Options{Connect: server.Connect, Partitions: clusterPartitions, Node: c.nats.Name(i), Replicas: 3,
 		Leads: func(stream string) bool { return c.lies.Load() || server.Leads(stream) },
+		Heirs: func() (names []string) {
+			for k := range c.at {
+				if k != i && c.at[k].Load() != nil {
+					names = append(names, c.nats.Name(k))
+				}
+			}
+			return names
+		},
 		Certain: func(context.Context) error {
 			if c.apart.Load() {
 				return chat.Unavailable("cut off", time.Second)
 			}
 			return nil
+		},
+		fault: func(subject string) (drop, deny bool) {
+			lost := c.lost.Load()
+			return lost != nil && strings.HasPrefix(subject, *lost), false
 		},
 		QueueRetention: 24 * time.Hour, Log: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Scrub: c.scrub(i), Fatal: func(err error) { t.Error(err) }, Progress: func(waits string) { t.Logf("%s waits: %s", c.nats.Name(i), waits) }})

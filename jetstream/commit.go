@@ -141,12 +141,13 @@ func (k *committer) commit(ctx context.Context, n uint64, commands []chat.Comman
 		return err
 	}
 	id := k.s.origin + "." + strconv.FormatUint(n, 36)
-	_, err = k.s.persist(ctx, k.out, func() []*nats.Msg {
+	sequence, err := k.s.persist(ctx, k.out, numbered(streamLog, k.partition), func() []*nats.Msg {
 		return []*nats.Msg{{Subject: subjectLog(k.partition), Data: data, Header: nats.Header{headerID: {id}}}}
 	})
 	if err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
+	k.s.grew(k.out, numbered(streamLog, k.partition), sequence)
 	failpoint("commit.acknowledged")
 	return nil
 }

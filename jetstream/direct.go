@@ -35,7 +35,11 @@ const (
 	readPage    = 100
 	readBytes   = 4 << 20
 	readTimeout = 5 * time.Second
-	readAtOnce  = 4
+	// In a cluster another replica is asked after askedFirst; each time that passes
+	// without an answer it is twice that, up to askedLast.
+	askedFirst = 150 * time.Millisecond
+	askedLast  = 2 * time.Second
+	readAtOnce = 4
 	// multiLastMost is the server's limit of subjects a multi_last may match.
 	multiLastMost = 1024
 )
@@ -112,8 +116,27 @@ func (r *reader) many(ctx context.Context, stream string, a ask) (answer, error)
 	return r.following(ctx, stream, a)
 }
 
-// batch is many of whichever replica answers.
+// batch is many of whichever replica answers. In a cluster the one that was asked may
+// have gone, and another is asked then.
 func (r *reader) batch(ctx context.Context, stream string, a ask) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	for patience := askedFirst; ; patience = min(2*patience, askedLast) {
+		within, cancel := ctx, context.CancelFunc(func() {})
+		if r.floors != nil {
+			within, cancel = context.WithTimeout(ctx, patience)
+		}
+		out, err := r.try(within, stream, a)
+		late := within.Err() != nil
+		cancel()
+		if err == nil || !late || ctx.Err() != nil {
+			return out, err
+		}
+	}
+}
+
+// try is one try of batch, until ctx ends.
+func (r *reader) try(ctx context.Context, stream string, a ask) (answer, error) {
 	if err := r.enter(ctx); err != nil {
 		return answer{}, err
 	}
@@ -144,8 +167,6 @@ func (r *reader) batch(ctx context.Context, stream string, a ask) (answer, error
 	if err := nc.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, body); err != nil {
 		return answer{}, unavailable("read", stream, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
 	var out answer
 	for {
 		var msg *nats.Msg

@@ -90,7 +90,7 @@ func (p *projector) claim(ctx context.Context) (*fence, error) {
 	id := fmt.Sprintf("%s.%d.%d", p.s.origin, p.partition, p.s.claims.Add(1))
 	for _, stream := range streams {
 		p.s.goes(func() {
-			n, err := p.s.persist(ctx, p.out, func() []*nats.Msg {
+			n, err := p.s.persist(ctx, p.out, stream, func() []*nats.Msg {
 				return []*nats.Msg{{Subject: subjectFence(stream, p.partition), Data: []byte(p.s.origin),
 					Header: nats.Header{headerID: {id}}}}
 			})
@@ -132,7 +132,7 @@ func (f *fence) chunk(ctx context.Context, stream string, messages []*nats.Msg) 
 	guard := strconv.FormatUint(f.claims[stream], 10)
 	id := fmt.Sprintf("%d.%s.%d", f.p.partition, guard, f.chunks.Add(1))
 	try := 0
-	sequence, err := f.p.s.persist(ctx, f.p.out, func() []*nats.Msg {
+	sequence, err := f.p.s.persist(ctx, f.p.out, stream, func() []*nats.Msg {
 		try++
 		sent := make([]*nats.Msg, len(messages))
 		for i, m := range messages {
@@ -162,12 +162,9 @@ func (f *fence) chunk(ctx context.Context, stream string, messages []*nats.Msg) 
 	return sequence, nil
 }
 
-// publishFenced sends the writes of a take, to each stream in their order.
+// publishFenced sends the writes of a take, to each stream in their order; those to
+// queues behind what is on its way there.
 func (t *take) publishFenced(ctx context.Context, writes []write) error {
-	type parcel struct {
-		messages []*nats.Msg
-		note     func(*take, uint64)
-	}
 	parcels := map[string]*parcel{}
 	for _, w := range writes {
 		var data bytes.Buffer
@@ -176,17 +173,31 @@ func (t *take) publishFenced(ctx context.Context, writes []write) error {
 		}
 		in := parcels[w.stream]
 		if in == nil {
-			in = &parcel{note: w.note}
+			in = &parcel{take: t, note: w.note}
 			parcels[w.stream] = in
 		}
 		in.messages = append(in.messages, &nats.Msg{Subject: w.subject, Data: data.Bytes()})
+		in.bytes += data.Len()
 	}
-	t.left = len(parcels)
+	rooms := 0
+	for stream := range parcels {
+		if t.p.lanes.each[stream] == nil {
+			rooms++
+		}
+	}
+	// What nothing is written for is answered after those before it, as ever; what is
+	// applied again is made of states of before the claim.
+	t.proven = rooms > 0 || !t.asked || len(parcels) == 0 || t.p.rec.replaying(t.upto)
+	t.expects(len(parcels), rooms)
 	fence := t.p.fence // the projector's may be another before this is through
 	for stream, in := range parcels {
+		if l := t.p.lanes.each[stream]; l != nil {
+			l.add(*in)
+			continue
+		}
 		t.p.s.goes(func() {
 			sequence, err := fence.put(ctx, stream, in.messages)
-			t.acked(in.note, sequence, err)
+			t.wrote(in.note, sequence, err)
 		})
 	}
 	return nil

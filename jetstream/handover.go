@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -112,28 +114,65 @@ func (s *Store) Leading() []string {
 	return names
 }
 
-// StepDown hands over every stream this node leads, one after the other and the logs
+// StepDown hands over every stream this node leads, all at once but the logs, which are
 // last, and returns when it leads none or ctx ends. Projectors keep a checkpoint
 // before, so that the next begins right behind them; each is handed over in some tens
-// of milliseconds. Nothing where the node is alone. Other nodes may hand streams to
-// this one afterwards.
+// of milliseconds. What belongs to one partition goes to one node. Nothing where the
+// node is alone. Other nodes may hand streams to this one afterwards.
 func (s *Store) StepDown(ctx context.Context) error {
 	if !s.clustered() {
 		return nil
 	}
-	names := s.streams()
-	slices.SortStableFunc(names, func(a, b string) int { // logs last
-		return cmp.Compare(isLog(a), isLog(b))
-	})
-	for _, name := range names {
-		if !s.leads(name) {
-			continue
+	s.leaving.Store(true)
+	defer s.leaving.Store(false)
+	heirs := s.heirs(ctx)
+	for _, logs := range []bool{false, true} {
+		var handing sync.WaitGroup
+		names := s.streams()
+		failed := make([]error, len(names))
+		for i, name := range names {
+			if isLog(name) != logs || !s.leads(name) {
+				continue
+			}
+			handing.Go(func() {
+				if err := s.stepDown(ctx, name, heirs[partitionNamed(name)]); err != nil {
+					failed[i] = fmt.Errorf("hand over %s: %w", name, err)
+				}
+			})
 		}
-		if err := s.stepDown(ctx, name); err != nil {
-			return fmt.Errorf("hand over %s: %w", name, err)
+		handing.Wait()
+		if err := errors.Join(failed...); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// heirs are the nodes that are to lead what this one leads, by partition: of those whose
+// replica of the log is there and has everything, each in its turn. A partition whose
+// replicas aren't known soon has none.
+func (s *Store) heirs(ctx context.Context) map[int]string {
+	ctx, cancel := context.WithTimeout(ctx, againSoon)
+	defer cancel()
+	heirs := map[int]string{}
+	turn := 0
+	for _, l := range s.Leaders(ctx) {
+		if !isLog(l.Stream) || l.Leader != s.o.Node {
+			continue
+		}
+		var fit []string
+		for _, r := range l.Replicas {
+			if r.Current && !r.Offline && (s.o.Heirs == nil || slices.Contains(s.o.Heirs(), r.Node)) {
+				fit = append(fit, r.Node)
+			}
+		}
+		if len(fit) > 0 {
+			slices.Sort(fit)
+			heirs[partitionNamed(l.Stream)] = fit[turn%len(fit)]
+			turn++
+		}
+	}
+	return heirs
 }
 
 // Yield asks once for the handover of every stream this node leads, all at the same
@@ -152,7 +191,7 @@ func (s *Store) Yield(ctx context.Context) error {
 			continue
 		}
 		asking.Go(func() {
-			if err := s.askToStepDown(ctx, name); err != nil {
+			if err := s.askToStepDown(ctx, name, ""); err != nil {
 				failed[i] = fmt.Errorf("hand over %s: %w", name, err)
 			}
 		})
@@ -161,24 +200,32 @@ func (s *Store) Yield(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-func isLog(stream string) int {
-	if len(stream) > len(streamLog) && stream[:len(streamLog)] == streamLog {
-		return 1
+func isLog(stream string) bool { return strings.HasPrefix(stream, streamLog) }
+
+// partitionNamed is the partition in a stream's name, -1 if it is of all.
+func partitionNamed(stream string) int {
+	_, number, _ := strings.Cut(stream, "-")
+	p, err := strconv.Atoi(number)
+	if err != nil {
+		return -1
 	}
-	return 0
+	return p
 }
 
-// stepDown hands over one stream.
-func (s *Store) stepDown(ctx context.Context, stream string) error {
+// stepDown hands over one stream, to a node if one is named and it can lead.
+func (s *Store) stepDown(ctx context.Context, stream, to string) error {
 	for _, p := range s.projectors {
 		if numbered(streamLog, p.partition) == stream {
 			p.settle(ctx)
 		}
 	}
+	var failed error
 	for s.leads(stream) {
-		err := s.askToStepDown(ctx, stream)
+		if err := s.askToStepDown(ctx, stream, to); err != nil && ctx.Err() == nil {
+			failed, to = err, "" // anybody, then
+		}
 		if ctx.Err() != nil {
-			return errors.Join(err, context.Cause(ctx))
+			return errors.Join(failed, context.Cause(ctx))
 		}
 		for range 10 { // what was answered shows in a moment
 			if !s.leads(stream) || wait(ctx, untilEvery) != nil {
@@ -189,11 +236,19 @@ func (s *Store) stepDown(ctx context.Context, stream string) error {
 	return nil
 }
 
-func (s *Store) askToStepDown(ctx context.Context, stream string) error {
+// askToStepDown asks whoever leads a stream to hand it over, to a node if one is named.
+func (s *Store) askToStepDown(ctx context.Context, stream, to string) error {
+	var request []byte
+	if to != "" {
+		var err error
+		if request, err = json.Marshal(map[string]any{"placement": map[string]string{"preferred": to}}); err != nil {
+			return err
+		}
+	}
 	// Who has just lost the lead may not answer any more.
 	ctx, cancel := context.WithTimeout(ctx, againSoon)
 	defer cancel()
-	msg, err := s.control.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+stream, nil)
+	msg, err := s.control.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+stream, request)
 	if err != nil {
 		return err
 	}

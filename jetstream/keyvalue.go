@@ -84,7 +84,7 @@ func (r *records) write(ctx context.Context, key string, value []byte, revision 
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	failpoint("record.asked")
-	next, err := r.s.persist(ctx, r.s.keeper, func() []*nats.Msg {
+	next, err := r.s.persist(ctx, r.s.keeper, streamRecords, func() []*nats.Msg {
 		return []*nats.Msg{{Subject: r.prefix + key, Data: value, Header: maps.Clone(header)}}
 	})
 	switch {

@@ -14,6 +14,7 @@ type metrics struct {
 	lag      *prometheus.GaugeVec
 	leads    *prometheus.GaugeVec
 	restarts prometheus.Counter
+	early    prometheus.Counter
 
 	scrubBytes, scrubDamage, scrubFills prometheus.Counter
 	scrubOldest                         prometheus.Gauge
@@ -33,6 +34,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "1 while this node projects the partition, else 0."}, []string{"partition"}),
 		restarts: prometheus.NewCounter(prometheus.CounterOpts{Name: "natter_projector_restarts_total",
 			Help: "Times a projector began again after a failed write."}),
+		early: prometheus.NewCounter(prometheus.CounterOpts{Name: "natter_takes_answered_early_total",
+			Help: "Takes that were answered before the queues had them: a queue's stream was slow, or without a leader."}),
 	}
 	m.scrubBytes = prometheus.NewCounter(prometheus.CounterOpts{Name: "natter_scrub_bytes_total",
 		Help: "Bytes of replicas that this node has compared."})
@@ -43,7 +46,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m.scrubOldest = prometheus.NewGauge(prometheus.GaugeOpts{Name: "natter_scrub_oldest_timestamp_seconds",
 		Help: "When the stream that was compared longest ago was compared, in Unix time; 0: one never was, or this node doesn't compare."})
 	if r != nil {
-		r.MustRegister(m.batch, m.take, m.commands, m.lag, m.leads, m.restarts, m.scrubBytes, m.scrubDamage, m.scrubFills, m.scrubOldest)
+		r.MustRegister(m.batch, m.take, m.commands, m.lag, m.leads, m.restarts, m.early, m.scrubBytes, m.scrubDamage, m.scrubFills, m.scrubOldest)
 	}
 	return m
 }

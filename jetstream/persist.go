@@ -20,8 +20,10 @@ const (
 	firstPause      = 50 * time.Millisecond
 	longestPause    = 5 * time.Second
 	// answerSoon is how long a stream of a cluster is waited for before the message is
-	// sent again, the first time. Each time after it is twice that.
+	// sent again, the first time. Each time that passes without a word it is twice that,
+	// up to answerLate: a stream may be slow, but what is lost must not be waited for long.
 	answerSoon = 500 * time.Millisecond
+	answerLate = 2 * time.Second
 	// againSoon bounds the pause between tries: a new leader may stand any moment.
 	againSoon = 250 * time.Millisecond
 )
@@ -37,24 +39,40 @@ func final(err error) bool {
 	return refusedWith(err, errWrongRevision) || refusedWith(err, errBatchDuplicate) || errors.Is(err, errPublisherClosed)
 }
 
-// persist sends what compose makes until the stream has taken it, which must know it
+// persist sends what compose makes until stream has taken it, which must know it
 // again by its id. compose is called for each try.
-func (s *Store) persist(ctx context.Context, out *publisher, compose func() []*nats.Msg) (uint64, error) {
+func (s *Store) persist(ctx context.Context, out *publisher, stream string, compose func() []*nats.Msg) (uint64, error) {
 	within, longest := publishTimeout, time.Second
 	if s.clustered() {
 		within, longest = answerSoon, againSoon
 	}
 	deadline := time.Now().Add(persistFor)
 	for pause := firstPause; ; pause = min(2*pause, longest) {
-		sequence, err := out.send(ctx, within, compose()...)
+		elected := s.elections.after(stream)
+		sequence, err := out.send(ctx, within, elected, compose()...)
 		if err == nil || final(err) || ctx.Err() != nil || time.Now().After(deadline) {
 			return sequence, err
 		}
-		if err := wait(ctx, pause); err != nil {
+		if err := waitOr(ctx, pause, elected); err != nil {
 			return 0, err
 		}
-		within = min(2*within, publishTimeout)
+		if errors.Is(err, errUnanswered) && s.clustered() {
+			within = min(2*within, answerLate)
+		}
 	}
+}
+
+// waitOr waits for d, or until something happens, or until ctx ends, which is its error.
+func waitOr(ctx context.Context, d time.Duration, happens <-chan struct{}) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-happens:
+	case <-timer.C:
+	}
+	return nil
 }
 
 // wait waits for d, or until ctx ends.

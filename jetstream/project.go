@@ -30,6 +30,7 @@ type projector struct {
 	history uint64       // HISTORY-p's sequence as of the last finished take
 	under   *take        // the take whose writes were sent last
 
+	lanes     *lanes             // of a cluster
 	finishing chan *take         // in order
 	settling  chan chan struct{} // asks for a checkpoint now
 	current   chan struct{}
@@ -164,7 +165,10 @@ func (p *projector) project(ctx context.Context) error {
 	p.written.Store(p.rec.base.History)
 	p.head.Store(p.rec.horizon)
 	p.finishing = make(chan *take, 1)
-	p.under = nil
+	p.under, p.lanes = nil, nil
+	if p.fence != nil {
+		p.lanes = p.newLanes(ctx)
+	}
 	base := p.rec.base
 	p.kept.Store(&base)
 	if p.rec.horizon <= base.Log {
@@ -203,7 +207,7 @@ func (p *projector) project(ctx context.Context) error {
 // follow reads the log into a channel.
 func (p *projector) follow(ctx context.Context, cancel context.CancelCauseFunc) (<-chan logged, error) {
 	expected := p.rec.base.Log + 1
-	messages, err := p.s.read(ctx, numbered(streamLog, p.partition), expected, 256)
+	messages, err := p.s.follow(ctx, p.partition, numbered(streamLog, p.partition), expected, 256)
 	if err != nil {
 		return nil, fmt.Errorf("follow the log: %w", err)
 	}
@@ -215,27 +219,22 @@ func (p *projector) follow(ctx context.Context, cancel context.CancelCauseFunc) 
 	p.s.goes(func() {
 		defer close(batches)
 		for {
-			msg, err := messages.Next()
+			msg, err := messages.next()
 			if err != nil {
 				cancel(fmt.Errorf("follow the log: %w", err))
 				return
 			}
-			meta, err := msg.Metadata()
-			if err != nil {
-				cancel(fmt.Errorf("follow the log: %w", err))
-				return
-			}
-			l := logged{sequence: meta.Sequence.Stream, size: len(msg.Data())}
+			l := logged{sequence: msg.sequence, size: len(msg.data)}
 			if l.sequence < expected {
 				continue
 			}
-			if err := decode(msg.Data(), &l.batch); err != nil {
+			if err := decode(msg.data, &l.batch); err != nil {
 				cancel(fmt.Errorf("log %d: %w", l.sequence, err))
 				return
 			}
 			failpoint("project.read")
 			expected = l.sequence + 1
-			p.head.Store(l.sequence + meta.NumPending)
+			p.head.Store(l.sequence + msg.pending)
 			select {
 			case batches <- l:
 			case <-ctx.Done():
@@ -326,20 +325,23 @@ func (p *projector) apply(ctx context.Context, gathered []logged) (*take, error)
 	return t, nil
 }
 
-// landed waits for the take before. Only then may the next one be written: were
-// one of its writes refused and a later entry of the same subject taken, that
-// entry would say that all before it is there. Applying goes on meanwhile, and
-// the next take grows, so little is lost.
+// landed waits for the take before, in a cluster but for its queues, which have lanes.
+// Only then may the next one be written: were one of its writes refused and a later entry
+// of the same subject taken, that entry would say that all before it is there. Applying
+// goes on meanwhile, and the next take grows, so little is lost.
 func (p *projector) landed(ctx context.Context) error {
 	if p.under == nil {
 		return nil
 	}
 	select {
-	case <-p.under.done:
-		return p.under.failure()
+	case <-p.under.written:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	if err := p.under.failure(); err != nil || p.lanes == nil {
+		return err
+	}
+	return p.lanes.room(ctx)
 }
 
 // decide applies one command.
@@ -354,42 +356,6 @@ func (p *projector) decide(ctx context.Context, c *chat.Command) (chat.Outcome, 
 		}
 	}
 	return room.Apply(c, p.window), nil
-}
-
-// finisher waits for the takes' acks in order, answers, and keeps checkpoints.
-func (p *projector) finisher(ctx context.Context, cancel context.CancelCauseFunc) {
-	k := newKeeping(p)
-	tick := time.NewTicker(k.every())
-	defer tick.Stop()
-	for {
-		select {
-		case t, open := <-p.finishing:
-			if !open {
-				return
-			}
-			select {
-			case <-t.done:
-			case <-ctx.Done():
-				return
-			}
-			if err := t.failure(); err != nil {
-				cancel(fmt.Errorf("log %d: %w", t.upto, err))
-				return
-			}
-			failpoint("project.acknowledged")
-			t.answer()
-			failpoint("project.answered")
-			k.finished(t)
-		case <-tick.C:
-			k.save(ctx)
-			p.beat()
-		case asked := <-p.settling:
-			k.settle(ctx)
-			close(asked)
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 func (p *projector) reached() {

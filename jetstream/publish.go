@@ -63,6 +63,8 @@ func refusedWith(err error, code int) bool {
 
 var errUnanswered = errors.New("publish: no answer in time")
 
+var errMoved = errors.New("publish: the stream has another leader now")
+
 var errPublisherClosed = errors.New("the publisher is closed")
 
 func newPublisher(nc *nats.Conn) (*publisher, error) {
@@ -132,9 +134,9 @@ func (p *publisher) begin(acked func(uint64, error), msgs ...*nats.Msg) (ticket 
 	return ticket
 }
 
-// send is begin that waits for the answer, at most within. After an error the
-// messages may still be taken.
-func (p *publisher) send(ctx context.Context, within time.Duration, msgs ...*nats.Msg) (sequence uint64, err error) {
+// send is begin that waits for the answer, at most within or until vain is closed, which
+// says that none will come. After an error the messages may still be taken.
+func (p *publisher) send(ctx context.Context, within time.Duration, vain <-chan struct{}, msgs ...*nats.Msg) (sequence uint64, err error) {
 	done := make(chan struct{})
 	ticket := p.begin(func(n uint64, e error) {
 		sequence, err = n, e
@@ -152,6 +154,8 @@ func (p *publisher) send(ctx context.Context, within time.Duration, msgs ...*nat
 		p.resolve(ticket, 0, ctx.Err())
 	case <-timer.C:
 		p.resolve(ticket, 0, errUnanswered)
+	case <-vain:
+		p.resolve(ticket, 0, errMoved)
 	}
 	<-done // given up, or answered at the same moment
 	return sequence, err

@@ -360,8 +360,15 @@ func (s *Store) scan(ctx context.Context, stream string, from uint64, each func(
 // above its last.
 func (s *Store) bounds(ctx context.Context, stream string) (first, last uint64, err error) {
 	var st jetstream.Stream
+	patience := answerSoon
 	look := func() error {
-		st, err = s.js.Stream(ctx, stream)
+		trying, cancel := ctx, context.CancelFunc(func() {})
+		if s.clustered() { // whom it was sent to may be gone
+			trying, cancel = context.WithTimeout(ctx, patience)
+			patience = min(2*patience, answerLate)
+		}
+		defer cancel()
+		st, err = s.js.Stream(trying, stream)
 		return err
 	}
 	if err = look(); err != nil && s.clustered() {

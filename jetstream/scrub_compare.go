@@ -66,9 +66,9 @@ type compared struct {
 	read    func(bytes int) error
 }
 
-// whole finds the replicas of a stream, which all must be there and current, and
+// complete finds the replicas of a stream, which all must be there and current, and
 // what they all have.
-func (s *Store) whole(ctx context.Context, name string) (*compared, error) {
+func (s *Store) complete(ctx context.Context, name string) (*compared, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	stream, err := s.js.Stream(ctx, name)
@@ -95,7 +95,7 @@ func (s *Store) whole(ctx context.Context, name string) (*compared, error) {
 // wrong: nothing, or as far as it came until something was. read is told of all that
 // is read and may slow it down. errNotWhole if that isn't possible now.
 func (s *Store) compare(ctx context.Context, name string, read func(bytes int) error) (wrongs, error) {
-	c, err := s.whole(ctx, name)
+	c, err := s.complete(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (s *Store) compare(ctx context.Context, name string, read func(bytes int) e
 	}
 	for from := uint64(1); from <= c.last; {
 		to := min(from+scrubRange-1, c.last)
-		found := map[string]map[uint64]entry{}
+		found := map[string]map[uint64]copied{}
 		for _, r := range readers {
 			if found[r.node], err = r.upTo(ctx, from, to, read); err != nil {
 				return nil, fmt.Errorf("read the replica on %s: %w", r.node, err)
@@ -140,7 +140,7 @@ func (c *compared) again(ctx context.Context, wrong wrongs) (wrongs, error) {
 		if err := wait(ctx, pause); err != nil {
 			return nil, err
 		}
-		if _, err := c.s.whole(ctx, c.name); err != nil {
+		if _, err := c.s.complete(ctx, c.name); err != nil {
 			return nil, err
 		}
 		from, to := wrong.span()
@@ -157,7 +157,7 @@ func (c *compared) again(ctx context.Context, wrong wrongs) (wrongs, error) {
 
 // judge tells what is wrong of what the nodes' replicas have. That one has still what
 // the majority has deleted isn't: it goes in time, and can't come from a damaged disk.
-func (c *compared) judge(found map[string]map[uint64]entry) wrongs {
+func (c *compared) judge(found map[string]map[uint64]copied) wrongs {
 	wrong := wrongs{}
 	seen := map[uint64]bool{}
 	for _, entries := range found {
@@ -187,18 +187,18 @@ func (c *compared) judge(found map[string]map[uint64]entry) wrongs {
 }
 
 // right is the entry as those nodes have it that aren't wrong.
-func (c *compared) right(found map[string]map[uint64]entry, wrong []string, seq uint64) entry {
+func (c *compared) right(found map[string]map[uint64]copied, wrong []string, seq uint64) copied {
 	for node, entries := range found {
 		if !slices.Contains(wrong, node) {
 			return entries[seq]
 		}
 	}
-	return entry{}
+	return copied{}
 }
 
 // expiring tells whether an entry is near its end: each node deletes it by its own
 // clock.
-func (c *compared) expiring(e entry) bool {
+func (c *compared) expiring(e copied) bool {
 	const share = 0.9 // of its life
 	return c.expires > 0 && float64(time.Since(e.at)) > share*float64(c.expires)
 }

@@ -18,7 +18,7 @@ import (
 	"natter/chat"
 )
 
-// Options are what a Store needs. All fields but Registry, Leads, Progress,
+// Options are what a Store needs. All fields but Registry, Leads, Heirs, Progress,
 // Certain, Join, Beside and Scrub are required.
 type Options struct {
 	// Connect opens one more connection to the node's own server; the Store
@@ -36,6 +36,8 @@ type Options struct {
 	// Leads tells whether this node's server leads a stream; it must be quick and not
 	// block. Required in a cluster: it says which projectors and tellers run here.
 	Leads func(stream string) bool
+	// Heirs are the other nodes that may lead now; nil: any, and none is preferred.
+	Heirs func() []string
 	// Progress is told, in a few words and once a second at most, what Open waits for.
 	Progress func(waits string)
 	// QueueRetention is how long a queue keeps an entry; a cursor older than
@@ -76,9 +78,11 @@ type Store struct {
 	js      jetstream.JetStream
 	conns   []*nats.Conn
 	reader  *reader
+	tails   []*nats.Conn // of a cluster, by partition: what follows its streams
 
 	floors     floors // nil where the node is alone
 	partitions partitions
+	elections  elections
 	progress   progress
 	claims     atomic.Uint64
 	writes     atomic.Uint64 // of records
@@ -101,6 +105,8 @@ type Store struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 	held   atomic.Pointer[chat.Problem]
+
+	leaving atomic.Bool // what this node leads is being handed over
 }
 
 // Open creates what is missing, makes again what a crash took, and starts the
@@ -129,6 +135,11 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	}
 	if s.js, err = jetstream.New(s.control); err != nil {
 		return nil, err
+	}
+	if s.clustered() {
+		if _, err = s.control.Subscribe(advisoryElected+"*", s.elections.handle); err != nil {
+			return nil, err
+		}
 	}
 	if s.keeper, err = newPublisher(s.control); err != nil {
 		return nil, err
@@ -217,6 +228,13 @@ func (s *Store) start(recovered map[int]*recovery) error {
 		}
 	}
 	var err error
+	for p := 0; s.clustered() && p < s.o.Partitions; p++ {
+		nc, err := s.connect(fmt.Sprintf("tail-%d", p))
+		if err != nil {
+			return err
+		}
+		s.tails = append(s.tails, nc)
+	}
 	if s.followers, err = newFollowers(s); err != nil {
 		return err
 	}
@@ -262,6 +280,9 @@ func (s *Store) start(recovered map[int]*recovery) error {
 	s.goes(func() { s.places.keep(s.ctx) })
 	s.goes(s.expireAnswers)
 	s.goes(func() { s.scrub(s.ctx) })
+	if s.clustered() {
+		s.goes(func() { s.gather(s.ctx) })
+	}
 	return nil
 }
 

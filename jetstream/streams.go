@@ -190,23 +190,6 @@ func comesAbout(err error) bool {
 	return true // nobody answered in time, or nobody is there
 }
 
-// heartbeat is how often a stream's reader in a cluster is told that its consumer
+// heartbeat is how often a watch of records in a cluster is told that its consumer
 // lives: after two are missing it makes another one, on another node.
 const heartbeat = time.Second
-
-// read follows a stream from a sequence on, at most most messages ahead.
-func (s *Store) read(ctx context.Context, stream string, from uint64, most int) (jetstream.MessagesContext, error) {
-	config := jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from, InactiveThreshold: time.Minute,
-	}
-	options := []jetstream.PullMessagesOpt{jetstream.PullMaxMessages(most)}
-	if s.clustered() { // where readers come and go with the lead
-		config.InactiveThreshold = 15 * time.Second
-		options = append(options, jetstream.PullHeartbeat(heartbeat))
-	}
-	consumer, err := s.js.OrderedConsumer(ctx, stream, config)
-	if err != nil {
-		return nil, err
-	}
-	return consumer.Messages(options...)
-}

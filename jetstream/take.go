@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"natter/chat"
 )
 
 // A take is what a projector makes of the batches it applies at once: for each
 // room and each user touched one entry, and the answers. Its writes go out
-// together; when all are acknowledged it is finished: answered, and part of the
-// next checkpoint.
+// together; when all are acknowledged it is finished: answered, if it wasn't yet
+// (finish.go), and part of the next checkpoint.
 type take struct {
 	p    *projector
 	upto uint64
@@ -22,16 +23,21 @@ type take struct {
 	rooms   map[chat.RoomID]*touched
 	order   []chat.RoomID
 	queues  map[chat.UserID][][]byte
-	told    map[draftKey]int // the place in its queue of a draft's event; nil there: a newer one stands behind
-	answers map[string][]result
+	told    map[draftKey]int    // the place in its queue of a draft's event; nil there: a newer one stands behind
+	answers map[string][]result // nil results: told
+	asked   bool                // a room was asked for something
+	proven  bool                // that written is closed shows that the answers hold
 
-	done    chan struct{}
-	mu      sync.Mutex
-	left    int
-	failed  error
-	history uint64   // highest acknowledged sequence of HISTORY-p
-	marks   uint64   // of MARKS-p
-	sync    []uint64 // and of each SYNC-q
+	done      chan struct{} // closed when all is acknowledged
+	written   chan struct{} // closed when all is that the next take waits for
+	mu        sync.Mutex
+	left      int
+	unwritten int
+	wroteAt   time.Time // when written was closed
+	failed    error
+	history   uint64   // highest acknowledged sequence of HISTORY-p
+	marks     uint64   // of MARKS-p
+	sync      []uint64 // and of each SYNC-q
 }
 
 // touched is what a take has for one room.
@@ -47,7 +53,7 @@ type touched struct {
 
 func newTake(p *projector, upto uint64) *take {
 	return &take{p: p, upto: upto, rooms: make(map[chat.RoomID]*touched), queues: make(map[chat.UserID][][]byte), told: make(map[draftKey]int),
-		answers: make(map[string][]result), done: make(chan struct{}), sync: make([]uint64, p.s.o.Partitions)}
+		answers: make(map[string][]result), done: make(chan struct{}), written: make(chan struct{}), sync: make([]uint64, p.s.o.Partitions)}
 }
 
 // add takes in what one command came to. What a crash left of it is not written
@@ -63,6 +69,7 @@ func (t *take) add(log uint64, origin string, c *chat.Command, out *chat.Outcome
 		t.p.s.metrics.commands.WithLabelValues("applied").Inc()
 	}
 	t.answers[origin] = append(t.answers[origin], answer)
+	t.asked = t.asked || c.Op != chat.OpTell
 	if out.Refusal != nil {
 		return nil
 	}
@@ -170,26 +177,23 @@ func (t *take) publish(ctx context.Context) error {
 			func(t *take, n uint64) { t.sync[q] = max(t.sync[q], n) }})
 	}
 	t.queues, t.told = nil, nil
-	t.left = len(writes)
 	commands := 0
 	for _, a := range t.answers {
 		commands += len(a)
 	}
 	t.p.s.metrics.take.Observe(float64(commands))
-	if len(writes) == 0 {
-		close(t.done)
-		return nil
-	}
+	t.rooms, t.order = nil, nil // they are in the writes
 	if t.p.fence != nil {
 		return t.publishFenced(ctx, writes)
 	}
+	t.expects(len(writes), len(writes))
 	var data bytes.Buffer // publishing copies it
 	for _, w := range writes {
 		data.Reset()
 		if err := appendRecord(&data, w.record); err != nil {
 			return err
 		}
-		t.p.out.publish(w.subject, "", data.Bytes(), func(sequence uint64, err error) { t.acked(w.note, sequence, err) })
+		t.p.out.publish(w.subject, "", data.Bytes(), func(sequence uint64, err error) { t.wrote(w.note, sequence, err) })
 		failpointSent(w.record)
 	}
 	return nil
@@ -244,42 +248,29 @@ func (t *take) roomWrites(ctx context.Context, id chat.RoomID, in *touched) ([]w
 	return writes, nil
 }
 
-func (t *take) acked(note func(*take, uint64), sequence uint64, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err != nil && t.failed == nil {
-		t.failed = err
-	}
-	if err == nil {
-		note(t, sequence)
-	}
-	if t.left--; t.left == 0 {
-		close(t.done)
-	}
-}
-
-func (t *take) failure() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.failed
-}
-
-// reach is what the take has written; nil where there is only one node.
-func (t *take) reach() *reach {
+// reach is what the take has written, but for queues while it isn't done; nil where
+// there is only one node.
+func (t *take) reach(done bool) *reach {
 	if !t.p.s.clustered() {
 		return nil
 	}
-	return &reach{Partition: t.p.partition, History: t.history, Marks: t.marks, Sync: t.sync}
+	r := &reach{Partition: t.p.partition, History: t.history, Marks: t.marks}
+	if done {
+		r.Sync = t.sync
+	}
+	return r
 }
 
-// answer sends the results to the nodes that committed the commands.
-func (t *take) answer() {
+// answer sends the results to the nodes that committed the commands, once; who had them
+// before all was done gets to know then what the queues hold.
+func (t *take) answer(done bool) {
 	for origin, results := range t.answers {
+		t.answers[origin] = nil
 		if origin == t.p.s.origin {
 			t.p.s.deliver(results) // this very run: no need to go round by the server
 			continue
 		}
-		data, err := encode(&resultMessage{Results: results, Reach: t.reach()})
+		data, err := encode(&resultMessage{Results: results, Reach: t.reach(done)})
 		if err == nil {
 			err = t.p.s.control.Publish(subjectResult(origin), data)
 		}

@@ -65,7 +65,7 @@ func (t *teller) tell(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	messages, err := t.s.read(ctx, numbered(streamSync, t.q), end+1, 2048)
+	messages, err := t.s.follow(ctx, t.q, numbered(streamSync, t.q), end+1, 2048)
 	if err != nil {
 		return fmt.Errorf("follow the queues: %w", err)
 	}
@@ -84,20 +84,16 @@ func (t *teller) tell(ctx context.Context) error {
 	skip := len(subjectSync(t.q, ""))
 	var payload []byte
 	for {
-		msg, err := messages.Next()
-		if err != nil {
-			return err
-		}
-		meta, err := msg.Metadata()
+		msg, err := messages.next()
 		if err != nil {
 			return err
 		}
 		failpoint("tell.read")
-		if isFence(msg.Subject()) {
+		if isFence(msg.subject) {
 			continue
 		}
-		u := chat.UserID(msg.Subject()[skip:])
-		sequence := meta.Sequence.Stream
+		u := chat.UserID(msg.subject[skip:])
+		sequence := msg.sequence
 		before, known := t.last[u]
 		if !known {
 			before = unknown
@@ -108,7 +104,7 @@ func (t *teller) tell(ctx context.Context) error {
 		t.last[u] = sequence
 		payload = binary.BigEndian.AppendUint64(payload[:0], sequence)
 		payload = binary.BigEndian.AppendUint64(payload, before)
-		payload = append(payload, msg.Data()...)
+		payload = append(payload, msg.data...)
 		if err := t.s.control.Publish(subjectLive(u), payload); err != nil {
 			return err
 		}

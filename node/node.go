@@ -248,7 +248,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 		QueueRetention: c.QueueRetention, Log: n.log.With("part", "store"), Registry: metrics, Fatal: n.fail, Progress: n.doing,
 	}
 	if n.member != nil {
-		o.Replicas, o.Join, o.Beside, o.Leads, o.Certain = replicas, n.agree, n.suits, n.nats.leads, n.certain
+		o.Replicas, o.Join, o.Beside, o.Leads, o.Heirs, o.Certain = replicas, n.agree, n.suits, n.nats.leads, n.heirs, n.certain
 		o.Scrub = jetstream.ScrubOptions{Interval: c.ScrubInterval, Rate: int64(c.ScrubRate) << 20, Refill: n.refill}
 	}
 	n.stage.is("creating streams")

@@ -75,7 +75,10 @@ type PartitionStatus struct {
 	Partition int    `json:"partition"`
 	Leader    string `json:"leader,omitempty"`    // the node that leads its log; empty: none now
 	Projector string `json:"projector,omitempty"` // the node whose projector was heard of last
-	Lag       uint64 `json:"lag_batches"`         // batches that are committed and not projected
+	History   string `json:"history,omitempty"`   // the node that leads its history, and so on; empty: none now
+	Marks     string `json:"marks,omitempty"`
+	Queues    string `json:"queues,omitempty"`
+	Lag       uint64 `json:"lag_batches"` // batches that are committed and not projected
 }
 
 // status asks the leaders of the streams, for 2 s at most.
@@ -192,6 +195,7 @@ func (s *Status) notConnected(lack int) {
 // addLeaders adds the partitions, and what isn't well with any stream.
 func (s *Status) addLeaders(all []jetstream.Leadership) {
 	behind := map[string][]string{} // node → streams
+	leaders := map[string]string{}
 	var headless []string
 	for _, l := range all {
 		if l.Leader == "" {
@@ -202,9 +206,13 @@ func (s *Status) addLeaders(all []jetstream.Leadership) {
 				behind[r.Node] = append(behind[r.Node], l.Stream)
 			}
 		}
+		leaders[l.Stream] = l.Leader
+	}
+	for _, l := range all {
 		number, isLog := strings.CutPrefix(l.Stream, "LOG-")
 		if p, err := strconv.Atoi(number); isLog && err == nil {
-			s.Partitions = append(s.Partitions, PartitionStatus{p, l.Leader, l.Projector, l.Lag})
+			s.Partitions = append(s.Partitions, PartitionStatus{Partition: p, Leader: l.Leader, Projector: l.Projector, Lag: l.Lag,
+				History: leaders["HISTORY-"+number], Marks: leaders["MARKS-"+number], Queues: leaders["SYNC-"+number]})
 		}
 	}
 	slices.SortFunc(s.Partitions, func(a, b PartitionStatus) int { return cmp.Compare(a.Partition, b.Partition) })

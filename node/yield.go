@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -37,6 +38,35 @@ func (n *Node) handOver(ctx context.Context) {
 	if err := errors.Join(n.store.Yield(within), n.nats.yield(within)); err != nil && ctx.Err() == nil {
 		n.log.Debug("not everything is handed over", "err", err)
 	}
+}
+
+// heirs are the other nodes that may lead; none before this one's start is through.
+func (n *Node) heirs() (names []string) {
+	if !n.started.Load() {
+		return nil
+	}
+	for _, p := range n.peers.all() {
+		if p.lives && p.Ready && !p.Draining && p.Name != n.config.Name {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+// serveYield answers POST /yield: this node hands over what it leads now, once. It may
+// come to lead again. 409 where there is nobody to hand over to.
+func (n *Node) serveYield(w http.ResponseWriter, r *http.Request) {
+	if n.member == nil || !n.started.Load() || len(n.others()) == 0 {
+		http.Error(w, "no other node is there to lead", http.StatusConflict)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), yieldWithin)
+	defer cancel()
+	if err := errors.Join(n.store.StepDown(ctx), n.nats.yield(ctx)); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // yield hands over the lead of JetStream's own Raft group, if this node has it.

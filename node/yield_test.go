@@ -1,6 +1,8 @@
 package node
 
 import (
+	"net/http"
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -55,4 +57,36 @@ func TestAMemberThatYields(t *testing.T) {
 	eventually(t, "all are ready", func() bool {
 		return !slices.ContainsFunc(nodes, func(n *Node) bool { return n.ready() != nil })
 	})
+	if code := askToYield(t, full, "cross-site"); code != http.StatusForbidden {
+		t.Errorf("a page of another origin is answered %d", code)
+	}
+	if code := askToYield(t, full, ""); code != http.StatusNoContent {
+		t.Errorf("POST /yield: %d", code)
+	}
+	eventually(t, "the others lead everything", func() bool { return led() && !leads(full) })
+}
+
+// askToYield is the answer's status to POST /yield, by a browser's page if site is set.
+func askToYield(t *testing.T, n *Node, site string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, n.AdminURL()+"/yield", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if site != "" {
+		req.Header.Set("Sec-Fetch-Site", site)
+	}
+	res, err := browser(t, nil).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	return res.StatusCode
+}
+
+// TestANodeAloneCantYield: there is nobody else.
+func TestANodeAloneCantYield(t *testing.T) {
+	if code := askToYield(t, start(t, settings(t, filepath.Join(t.TempDir(), "data"))), ""); code != http.StatusConflict {
+		t.Errorf("POST /yield: %d", code)
+	}
 }

@@ -201,7 +201,8 @@ func (w *crowd) page(a *client.Account, room chat.RoomID, after chat.Seq, each f
 	}
 }
 
-// hopper sends each request to another node, or all to one.
+// hopper sends each request to another node, or all to one. After one that a node didn't
+// take the next goes to somebody else.
 type hopper struct {
 	nodes []*node
 	next  http.RoundTripper
@@ -209,6 +210,7 @@ type hopper struct {
 	mu     sync.Mutex
 	random *rand.Rand
 	only   *node
+	shy    *node // what failed last
 }
 
 func (w *crowd) hopper(random *rand.Rand) *hopper {
@@ -226,11 +228,17 @@ func (h *hopper) stay(n *node) {
 func (h *hopper) RoundTrip(req *http.Request) (*http.Response, error) {
 	h.mu.Lock()
 	n := h.only
-	if n == nil {
+	for n == nil || n == h.shy && n != h.only && len(h.nodes) > 1 {
 		n = h.nodes[h.random.IntN(len(h.nodes))]
 	}
 	h.mu.Unlock()
 	other := req.Clone(req.Context())
 	other.URL.Host, other.Host = n.opts.Listen, ""
-	return h.next.RoundTrip(other)
+	res, err := h.next.RoundTrip(other)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.shy = nil; err != nil || res.StatusCode == http.StatusServiceUnavailable {
+		h.shy = n
+	}
+	return res, err
 }

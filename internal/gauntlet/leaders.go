@@ -3,45 +3,67 @@
 package gauntlet
 
 import (
-	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"net/http"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
 	"natter/chat"
 )
 
-// Each node tells on its admin listener which partitions' projectors it runs, which
-// it does where it leads their logs.
-const leadsMetric = "natter_projector_leads"
+// leadership is who led the partitions at a time, by name.
+type leadership struct {
+	rooms  [partitions][]string // of its log, its history and its marks: its projector needs them all
+	queues [partitions]string
+}
 
-// leaders are the nodes that lead, by partition, as the nodes tell it. What nobody
-// claims, or a node that doesn't answer, is left out.
-func (c *cluster) leaders(ctx context.Context) map[int]*node {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+// room tells whether a room can't do without a node, queue the same of a queue.
+func (l *leadership) room(room chat.RoomID, node string) bool {
+	return slices.Contains(l.rooms[partitionOf(string(room), partitions)], node)
+}
+
+func (l *leadership) queue(q int, node string) bool { return l.queues[q] == node }
+
+// leaders asks one node after the other who leads; nil: none answers.
+func (c *cluster) leaders(ctx context.Context) *leadership {
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Second) // a node asks others for 2 s
 	defer cancel()
-	all := map[int]*node{}
 	for _, n := range c.nodes {
 		if n.now == nil {
 			continue
 		}
-		partitions, err := c.ledBy(ctx, n)
+		status, err := c.status(ctx, n)
 		if err != nil {
 			continue
 		}
-		for _, p := range partitions {
-			all[p] = n
+		l := new(leadership)
+		for _, p := range status.Partitions {
+			if p.Number < partitions {
+				l.rooms[p.Number], l.queues[p.Number] = []string{p.Leader, p.History, p.Marks}, p.Queues
+			}
 		}
+		return l
 	}
-	return all
+	return nil
 }
 
-func (c *cluster) ledBy(ctx context.Context, n *node) (partitions []int, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.opts.Admin+"/metrics", nil)
+// status is what of GET /cluster of a node's admin listener is used here.
+type status struct {
+	Partitions []struct {
+		Number  int    `json:"partition"`
+		Leader  string `json:"leader"`
+		History string `json:"history"`
+		Marks   string `json:"marks"`
+		Queues  string `json:"queues"`
+	} `json:"partitions"`
+}
+
+func (c *cluster) status(ctx context.Context, n *node) (*status, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.opts.Admin+"/cluster", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -50,59 +72,68 @@ func (c *cluster) ledBy(ctx context.Context, n *node) (partitions []int, err err
 		return nil, err
 	}
 	defer res.Body.Close()
-	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
-		rest, ok := strings.CutPrefix(lines.Text(), leadsMetric+`{partition="`)
-		if !ok {
-			continue
-		}
-		label, value, ok := strings.Cut(rest, `"} `)
-		p, err := strconv.Atoi(label)
-		if ok && err == nil && value == "1" {
-			partitions = append(partitions, p)
-		}
-	}
-	return partitions, nil
+	s := new(status)
+	return s, json.NewDecoder(res.Body).Decode(s)
 }
 
-// partitionOf is the partition of a room: FNV-1a of its id, as docs/ARCHITECTURE.md
-// has it.
-func partitionOf(room chat.RoomID, partitions int) int {
+// partitionOf is the partition of a room or a person: FNV-1a of the id, as
+// docs/ARCHITECTURE.md has it.
+func partitionOf(id string, partitions int) int {
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(room)) // never fails
+	_, _ = h.Write([]byte(id)) // never fails
 	return int(h.Sum32() % uint32(partitions))
 }
 
 // partitions is natter's default.
 const partitions = 4
 
-// leads is who leads a room's partition now, by the node's name; nil where there is
-// one node, or not every partition has a leader.
-func (r *Run) leads() func(chat.RoomID) string {
+// leads is who leads now; nil where there is one node, or not everything has a leader.
+func (r *Run) leads() *leadership {
 	if len(r.cluster.nodes) < 2 {
 		return nil
 	}
 	all := r.cluster.leaders(r.ctx)
-	if len(all) < partitions {
+	if all == nil {
 		return nil
 	}
 	text := ""
-	for p := range partitions {
-		text += fmt.Sprintf(" %d:%s", p, all[p].name)
+	for p, names := range all.rooms {
+		if len(names) == 0 || slices.Contains(names, "") || all.queues[p] == "" {
+			return nil
+		}
+		text += fmt.Sprintf(" %d:%s/%s", p, strings.Join(names, ""), all.queues[p])
 	}
-	r.say("leaders%s", text)
-	return func(room chat.RoomID) string { return all[partitionOf(room, partitions)].name }
+	r.say("leaders of log, history, marks / queues:%s", text)
+	return all
+}
+
+// untouched notes how long those waited, from a time on, whose node and whose room's
+// leaders live while victim doesn't. leads is of before.
+func (r *Run) untouched(fault string, from time.Duration, victim string, leads *leadership) {
+	if leads == nil {
+		return
+	}
+	r.figure(fault+": with the sender's node and the room's leaders alive after", r.crowd.record.gap(from, func(s *sent) bool {
+		return s.measured && s.node != victim && !leads.room(s.room, victim)
+	}), untouchedGap)
 }
 
 // busiest is the number of the node that leads most, or of a random one.
 func (r *Run) busiest() int {
-	count := map[*node]int{}
-	for _, n := range r.cluster.leaders(r.ctx) {
-		count[n]++
+	best, most := r.random.IntN(len(r.cluster.nodes)), 0
+	all := r.cluster.leaders(r.ctx)
+	if all == nil {
+		return best
 	}
-	best := r.random.IntN(len(r.cluster.nodes))
 	for i, n := range r.cluster.nodes {
-		if count[n] > count[r.cluster.nodes[best]] {
-			best = i
+		count := 0
+		for _, names := range all.rooms {
+			for _, name := range names {
+				count += btoi(name == n.name)
+			}
+		}
+		if count > most {
+			best, most = i, count
 		}
 	}
 	return best

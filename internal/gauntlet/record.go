@@ -45,6 +45,8 @@ type sent struct {
 type shown struct {
 	at, after time.Duration // after: since it was sent
 	touched   bool          // to a device whose own node was taken away
+	room      chat.RoomID
+	reader    check.Reader
 }
 
 func newRecord() *record {
@@ -102,7 +104,7 @@ func (r *record) shows(reader check.Reader, touched bool, what showing) {
 	r.history.Seen(what.room, reader, what.seq, what.id, what.key)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := shown{at: r.now(), touched: touched}
+	s := shown{at: r.now(), touched: touched, room: what.room, reader: reader}
 	if i, ok := r.byKey[what.key]; ok {
 		s.after = s.at - r.sent[i].at
 		r.shown = append(r.shown, s)
@@ -158,13 +160,13 @@ func (r *record) lastShown() time.Duration {
 }
 
 // delivery is a percentile of the times from sending to showing, within from and
-// to, at the devices that no fault was to touch.
-func (r *record) delivery(part float64, from, to time.Duration) time.Duration {
+// to, at the devices that no fault was to touch; which chooses among them, nil is all.
+func (r *record) delivery(part float64, from, to time.Duration, which func(*shown) bool) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var all []time.Duration
-	for _, s := range r.shown {
-		if !s.touched && s.at >= from && s.at <= to {
+	for i := range r.shown {
+		if s := &r.shown[i]; !s.touched && s.at >= from && s.at <= to && (which == nil || which(s)) {
 			all = append(all, s.after)
 		}
 	}
@@ -241,7 +243,7 @@ func (r *record) messages() []byte {
 	out := []byte("sent,acked,person,node,partition,room\n")
 	for i := range r.sent {
 		s := &r.sent[i]
-		out = fmt.Appendf(out, "%.3f,%.3f,%d,%s,%d,%s\n", s.at.Seconds(), s.acked.Seconds(), s.by, s.node, partitionOf(s.room, partitions), s.room)
+		out = fmt.Appendf(out, "%.3f,%.3f,%d,%s,%d,%s\n", s.at.Seconds(), s.acked.Seconds(), s.by, s.node, partitionOf(string(s.room), partitions), s.room)
 	}
 	return out
 }

@@ -22,6 +22,7 @@ type Options struct {
 	Seed   uint64  // of every choice; not of the timing
 	Nodes  int     // 1 or 3
 	Long   bool    // more of everything
+	Brief  bool    // each fault once
 	Slow   float64 // divides rates and multiplies patience: the programs have the race detector; 0 is 1
 	Keep   bool    // the data too, not only of what failed
 	Out    io.Writer
@@ -230,10 +231,13 @@ func (r *Run) say(format string, args ...any) {
 	fmt.Fprintf(r.Out, "%s %s: %s\n", time.Now().Format("15:04:05.0"), r.Name, fmt.Sprintf(format, args...))
 }
 
-// times is n, or eight times as many in a long run.
+// times is n, or eight times as many in a long run, or once in a brief one.
 func (r *Run) times(n int) int {
-	if r.Long {
+	switch {
+	case r.Long:
 		return 8 * n
+	case r.Brief:
+		return 1
 	}
 	return n
 }

@@ -11,7 +11,7 @@ import (
 // Raft's election of 4 to 9 s and a reconnect.
 const (
 	failover      = 12 * time.Second // sending goes on after a node is lost
-	untouched     = time.Second      // for people and leaders on the nodes that live
+	untouchedGap  = time.Second      // for people and leaders on the nodes that live
 	backFromZero  = 20 * time.Second // all nodes at once
 	plannedGap    = 2 * time.Second  // a drain, a leader that steps down
 	swarmBack     = 30 * time.Second
@@ -31,7 +31,8 @@ var Scenarios = []*Scenario{
 	{Name: "power", Title: "power failure of all nodes at once", Nodes: 1, Disks: true, Traffic: usual, Limit: 6 * time.Minute, story: power},
 	{Name: "power-one", Title: "power failure of one node while another is down", Nodes: 3, Disks: true, Traffic: usual, Limit: 6 * time.Minute, story: powerOne},
 	{Name: "power-fast", Title: "the same with NATS's way to the disk, `--durability=fast`, for the difference", Nodes: 1, Disks: true, Lossy: true, Args: []string{"--durability=fast"}, Traffic: usual, Limit: 6 * time.Minute, story: power},
-	{Name: "frozen", Title: "SIGSTOP of a random node for 3 and 15 s", Nodes: 1, Traffic: usual, Limit: 6 * time.Minute, story: frozen},
+	{Name: "frozen", Title: "SIGSTOP of a random node for 3 and 15 s; for 60 s with --long", Nodes: 1, Traffic: usual, Limit: 6 * time.Minute, story: frozen},
+	stepdownScenario,
 	{Name: "drain", Title: "SIGTERM of each node in turn, started again at once", Nodes: 1, Traffic: usual, Limit: 6 * time.Minute, story: drain},
 	{Name: "upgrade", Title: "each node in turn stopped, and started again with this natter; before it was the one before", Nodes: 3, Traffic: usual, Limit: 8 * time.Minute, prepare: buildOld, story: upgrade},
 	{Name: "clock", Title: "one node's clock an hour ahead, and behind: when it starts, and for a while when it runs", Nodes: 3, Traffic: Traffic{People: 12, Rate: 100, Bytes: 120}, Limit: 15 * time.Minute, prepare: buildSkewed, story: clock},
@@ -52,7 +53,7 @@ func calm(r *Run) error {
 		return err
 	}
 	r.count("longest wait for an answer", r.crowd.record.gap(from, nil))
-	r.count("p99 of delivery", r.crowd.record.delivery(0.99, from, r.crowd.record.now()))
+	r.count("p99 of delivery", r.crowd.record.delivery(0.99, from, r.crowd.record.now(), nil))
 	return nil
 }
 
@@ -79,11 +80,7 @@ func (r *Run) killOne(name string) error {
 		return err
 	}
 	r.figure("killed: sending resumes after", r.crowd.record.gap(from, nil), failover)
-	if leads != nil {
-		r.figure("killed: with the sender's node and the room's leader alive after", r.crowd.record.gap(from, func(s *sent) bool {
-			return s.measured && s.node != victim.name && leads(s.room) != victim.name
-		}), untouched)
-	}
+	r.untouched("killed", from, victim.name, leads)
 	return nil
 }
 
@@ -92,7 +89,7 @@ func (r *Run) kills() int {
 	if r.Long {
 		return 20
 	}
-	return 3
+	return r.times(3)
 }
 
 // outage kills a node, starts it again after a pause, and waits until all goes on.
@@ -175,7 +172,7 @@ func frozen(r *Run) error {
 }
 
 func (r *Run) freezeOne(pause time.Duration) error {
-	victim := r.pick()
+	victim, leads := r.pick(), r.leads()
 	from := r.crowd.record.now()
 	end := r.crowd.record.mark("freeze " + victim.name)
 	if err := victim.freeze(); err != nil {
@@ -188,6 +185,7 @@ func (r *Run) freezeOne(pause time.Duration) error {
 		r.figure(fmt.Sprintf("frozen %s: longest wait of people on other nodes", pause), r.crowd.record.gap(from, func(s *sent) bool {
 			return s.measured && s.node != victim.name
 		}), failover)
+		r.untouched(fmt.Sprintf("frozen %s", pause), from, victim.name, leads)
 	}
 	if err := victim.thaw(); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"natter/client"
+	"natter/internal/check"
 )
 
 const (
@@ -37,8 +38,8 @@ func swarm(r *Run) error {
 	if err := r.calm(3*time.Second, 4*time.Second); err != nil {
 		return err
 	}
-	from := r.crowd.record.now()
-	r.count("p99 of delivery before", r.crowd.record.delivery(0.99, 0, from))
+	from, leads := r.crowd.record.now(), r.leads()
+	r.count("p99 of delivery before", r.crowd.record.delivery(0.99, 0, from, nil))
 	end := r.crowd.record.mark("kill " + victim.name)
 	s.away.Store(int64(len(s.devices)))
 	if err := victim.kill(); err != nil {
@@ -54,13 +55,31 @@ func swarm(r *Run) error {
 		return err
 	}
 	r.figure("sending resumes after", r.crowd.record.gap(from, nil), failover)
-	r.figure("survivors' p99 of delivery meanwhile, elections included", r.crowd.record.delivery(0.99, from, to), swarmDelivery)
+	r.count("survivors' p99 of delivery meanwhile, elections included", r.crowd.record.delivery(0.99, from, to, nil))
+	if leads != nil {
+		queues := r.readersQueues()
+		r.figure("survivors' p99 of delivery meanwhile, where the leaders of room and queue live", r.crowd.record.delivery(0.99, from, to, func(s *shown) bool {
+			return !leads.room(s.room, victim.name) && !leads.queue(queues[s.reader], victim.name)
+		}), swarmDelivery)
+	}
+	r.untouched("killed", from, victim.name, leads)
 	r.say("%d clients back after %.1f s", len(s.devices), (to - from).Seconds())
 	end()
 	if err := victim.start(); err != nil {
 		return err
 	}
 	return victim.ready(r.ctx)
+}
+
+// readersQueues are the queues' partitions of everybody's devices: of their users' ids.
+func (r *Run) readersQueues() map[check.Reader]int {
+	queues := map[check.Reader]int{}
+	for _, p := range r.crowd.people {
+		for _, d := range p.devices {
+			queues[d.reader] = partitionOf(string(p.account.User().ID), partitions)
+		}
+	}
+	return queues
 }
 
 // flock is clients that only listen.
