@@ -69,9 +69,12 @@ func (n *Node) replace(ctx context.Context, member, store string) (*Replacement,
 	n.replacing.Lock()
 	defer n.replacing.Unlock()
 	own := n.member.roll
-	record, err := own.readPatiently(ctx)
-	if err != nil {
-		return nil, chat.Unavailable(fmt.Sprintf("the roll of members can't be read now: %v", err), time.Second)
+	record, unread := own.readPatiently(ctx)
+	if unread != nil {
+		unread = chat.Unavailable(fmt.Sprintf("the roll of members can't be read now: %v", unread), time.Second)
+		if record = own.current(); store != "" || len(record.Members) < own.size {
+			return nil, unread
+		}
 	}
 	m, known := record.Members[member]
 	switch {
@@ -86,6 +89,10 @@ func (n *Node) replace(ctx context.Context, member, store string) (*Replacement,
 	words, err := n.assents.ask(ctx, question{Member: member}, others)
 	if err != nil {
 		return nil, err
+	}
+	if unread != nil { // the others are why
+		q := question{Member: member}
+		return refuseReplace(member, append(whyNot(q, others, words, n.store.Leaders(ctx)), chat.ProblemOf(unread).Detail)), nil
 	}
 	next := newcomer(words)
 	// A store that the roll has by now was turned away before it had.
@@ -154,14 +161,15 @@ func (n *Node) filling(ctx context.Context, member string, m rollMember, words m
 	return r
 }
 
+func refuseReplace(member string, why []string) *Replacement {
+	return &Replacement{Member: member, State: ReplaceRefused, Detail: "it is not let in", Behind: []string{}, Refused: why}
+}
+
 // letReplace lets the store next in, in place of member's, if the others are fit.
 func (n *Node) letReplace(ctx context.Context, record rollRecord, member, next string, others []string) (*Replacement, error) {
 	own := n.member.roll
-	refused := func(why []string) *Replacement {
-		return &Replacement{Member: member, State: ReplaceRefused, Detail: "it is not let in", Behind: []string{}, Refused: why}
-	}
 	if why := n.unfit(ctx, question{Member: member}, others); len(why) > 0 {
-		return refused(why), nil
+		return refuseReplace(member, why), nil
 	}
 	m := record.Members[member]
 	barred := m
@@ -176,7 +184,7 @@ func (n *Node) letReplace(ctx context.Context, record rollRecord, member, next s
 		if _, err := own.write(context.WithoutCancel(ctx), record.with(member, m)); err != nil {
 			why = append(why, fmt.Sprintf("the old store stays shut out, until the order is given again: %v", err))
 		}
-		return refused(why), nil
+		return refuseReplace(member, why), nil
 	}
 	record, err = own.write(ctx, record.with(member, rollMember{Store: next, Since: chat.MillisOf(time.Now())}))
 	if err != nil {

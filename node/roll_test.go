@@ -85,12 +85,12 @@ func TestTheCopyOfTheRoll(t *testing.T) {
 	if err != nil || emptied.store == r.store || len(emptied.current().Members) != 0 {
 		t.Errorf("an emptied directory is still %s with %+v, %v", emptied.store, emptied.current(), err)
 	}
-	for name, text := range map[string]string{rollFile: "{", storeFile: "me"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+	for _, c := range []struct{ file, text string }{{rollFile, "{"}, {storeFile, "me"}} { // the store is read first
+		if err := os.WriteFile(filepath.Join(dir, c.file), []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := openRoll(d, "b", 3, quiet(t)); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s %q: %v", name, text, err)
+		if _, err := openRoll(d, "b", 3, quiet(t)); err == nil || !strings.Contains(err.Error(), c.file) {
+			t.Errorf("%s %q: %v", c.file, c.text, err)
 		}
 	}
 }
