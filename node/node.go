@@ -47,6 +47,7 @@ type Node struct {
 	operator *http.Server
 	nats     *natsServer
 	store    *jetstream.Store
+	words    *words // nil: a node alone
 	peers    *peers
 	lease    *nodeLease
 	roster   *roster                  // nil: a node alone
@@ -146,6 +147,9 @@ func (n *Node) begin(ctx context.Context) (err error) {
 	if n.member != nil {
 		n.member.expiry(n.registry)
 		n.serving.Go(func() { n.member.watchExpiry(n.quit, n.log) })
+		if n.words, err = n.nats.speak(n.word, n.data.settleAll); err != nil {
+			return err
+		}
 		if err := n.meetPeers(ctx); err != nil {
 			return err
 		}
@@ -153,6 +157,7 @@ func (n *Node) begin(ctx context.Context) (err error) {
 	if err := n.openPatiently(ctx); err != nil {
 		return err
 	}
+	n.words.close()
 	if err := n.data.settle(); err != nil {
 		return &DataError{n.data.path, fmt.Sprintf("can't be written: %v", reason(err))}
 	}
@@ -211,7 +216,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 		QueueRetention: c.QueueRetention, Log: n.log.With("part", "store"), Registry: metrics, Fatal: n.fail, Progress: n.doing,
 	}
 	if n.member != nil {
-		o.Replicas, o.Join, o.Leads, o.Certain = replicas, n.agree, n.nats.leads, n.certain
+		o.Replicas, o.MayFound, o.Join, o.Leads, o.Certain = replicas, n.mayFound, n.agree, n.nats.leads, n.certain
 	}
 	n.stage.is("creating streams")
 	if n.store, err = jetstream.Open(ctx, o); err != nil {

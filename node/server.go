@@ -110,6 +110,11 @@ func startServer(d *directory, name string, safe bool, m *member, log *slog.Logg
 // process lives the server does.
 func (n *natsServer) connect(name string) (*nats.Conn, error) { return n.connectAs(n.user, name) }
 
+// connectSystem opens one to the system account.
+func (n *natsServer) connectSystem(name string) (*nats.Conn, error) {
+	return n.connectAs(n.system, name)
+}
+
 func (n *natsServer) connectAs(user nkeys.KeyPair, name string) (*nats.Conn, error) {
 	public, err := user.PublicKey()
 	if err != nil {

@@ -41,6 +41,7 @@ func (n *Node) stop(ctx context.Context) error {
 		_ = n.listener.Close() // the edge has closed it already, if it served
 	}
 	failed = n.closeOpened(ctx)
+	n.words.close()
 	if n.nats != nil {
 		n.nats.shutdown()
 		if failed == nil && n.nats.log.broken.Load() {
@@ -150,6 +151,7 @@ func (n *Node) closeEarly() {
 	} else if n.back != nil {
 		_ = n.back.Close()
 	}
+	n.words.close()
 	if n.nats != nil {
 		n.nats.shutdown()
 	}

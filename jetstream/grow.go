@@ -1,0 +1,379 @@
+package jetstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"natter/chat"
+)
+
+// Growing: the streams of a node alone become a cluster's, message by message with
+// their sequences and times, because those are what cursors, revisions and epochs are
+// made of.
+//
+//	Clear     what a growth that was cut short has left is deleted, RECORDS last
+//	Copy      RECORDS first, then every other stream: the old server's snapshot is
+//	          restored under a member's configuration, with 3 replicas
+//	Settled   until every member has all of every stream
+//	Found     the cluster's record: from here on it is a cluster like any other
+//
+// RECORDS comes first, because a cluster whose records aren't empty can't be founded
+// by any of its members (found.go): from then on nobody makes an empty cluster of it.
+// Leases and places end with the nodes and aren't copied.
+
+// GrowOptions are what a Growth needs; all are required.
+type GrowOptions struct {
+	// Old and New open connections to the server of the node alone and to that of a
+	// member; System opens one to the member's system account.
+	Old, New, System func(name string) (*nats.Conn, error)
+	// Node is the member's name.
+	Node string
+	// Partitions and QueueRetention are the cluster's.
+	Partitions     int
+	QueueRetention time.Duration
+	// Replicas are how many members keep a stream, Members how many there are.
+	Replicas, Members int
+	Log               *slog.Logger
+	// Progress is told, in a line each, what it is about; it must not block.
+	Progress func(text string)
+}
+
+// Growth is a cluster that is being made of a node's store. It is for one goroutine.
+type Growth struct {
+	o      GrowOptions
+	s      *Store // of the cluster; it isn't open
+	old    *nats.Conn
+	oldJS  jetstream.JetStream
+	system *nats.Conn
+	copies map[string]copied
+}
+
+// copied is a stream as it was restored.
+type copied struct {
+	state jetstream.StreamState // of the snapshot
+	ages  bool                  // it forgets what is old
+}
+
+// NewGrowth connects to both sides. It must be closed.
+func NewGrowth(o GrowOptions) (_ *Growth, err error) {
+	s := &Store{o: Options{Connect: o.New, Partitions: o.Partitions, Node: o.Node, Replicas: o.Replicas,
+		QueueRetention: o.QueueRetention, Log: o.Log}, log: o.Log, answers: newAnswers()}
+	if s.origin, err = origin(o.Node); err != nil {
+		return nil, err
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	g := &Growth{o: o, s: s, copies: map[string]copied{}}
+	defer func() {
+		if err != nil {
+			g.Close()
+		}
+	}()
+	if s.control, err = s.connect("grow"); err != nil {
+		return nil, err
+	}
+	if s.js, err = jetstream.New(s.control); err != nil {
+		return nil, err
+	}
+	if s.keeper, err = newPublisher(s.control); err != nil {
+		return nil, err
+	}
+	s.publishers = append(s.publishers, s.keeper)
+	if g.system, err = o.System("grow"); err != nil {
+		return nil, fmt.Errorf("connect to the system: %w", err)
+	}
+	if g.old, err = o.Old("grow"); err != nil {
+		return nil, fmt.Errorf("connect to the old store: %w", err)
+	}
+	g.oldJS, err = jetstream.New(g.old)
+	return g, err
+}
+
+// Close lets go of both sides; again it does nothing.
+func (g *Growth) Close() {
+	g.s.abandon()
+	for _, nc := range []*nats.Conn{g.system, g.old} {
+		if nc != nil {
+			nc.Close()
+		}
+	}
+}
+
+// Founded reads the first record of a cluster that was founded: KindNotFound if this
+// one wasn't.
+func (g *Growth) Founded(ctx context.Context, bucket, key string) ([]byte, error) {
+	names, err := g.s.left(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(names, streamRecords) {
+		return nil, chat.NotFound("record")
+	}
+	b, _, err := g.s.Records(bucket).Get(ctx, key)
+	if chat.KindOf(err) == chat.KindUnavailable { // as what a restore that was cut short leaves: it has no leader
+		if _, e := g.s.js.Stream(ctx, streamRecords); errors.Is(e, jetstream.ErrStreamNotFound) {
+			err = chat.NotFound("record")
+		}
+	}
+	return b, err
+}
+
+// Clear deletes what an earlier growth has left. The cluster mustn't be founded;
+// KindConflict if it is being founded at this moment.
+func (g *Growth) Clear(ctx context.Context) error {
+	names, err := g.s.left(ctx)
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	if slices.Contains(names, streamRecords) {
+		if info, err := g.s.js.Stream(ctx, streamRecords); err == nil && info.CachedInfo().State.LastSeq == 0 {
+			// Whoever wants to found it now is too late.
+			if err := g.s.found(ctx, "store", "growing", []byte(g.o.Node)); err != nil {
+				return err
+			}
+		}
+		names = append(slices.DeleteFunc(names, func(n string) bool { return n == streamRecords }), streamRecords)
+	}
+	for _, name := range names {
+		g.o.Progress("deleting what an earlier growth left of " + name)
+		if err := g.remove(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remove deletes a stream of the cluster, whatever state it is in, and waits until it
+// is gone.
+func (g *Growth) remove(ctx context.Context, stream string) error {
+	ctx, cancel := context.WithTimeout(ctx, removeWithin)
+	defer cancel()
+	for {
+		err := g.s.js.DeleteStream(ctx, stream)
+		names, listed := g.s.left(ctx)
+		if listed == nil && !slices.Contains(names, stream) {
+			failpoint("grow.removed")
+			return nil
+		}
+		if wait(ctx, againSoon) != nil {
+			return fmt.Errorf("delete what is left of %s: %w", stream, errors.Join(err, listed, ctx.Err()))
+		}
+	}
+}
+
+const removeWithin = 30 * time.Second
+
+// streams are the configurations to copy, RECORDS first.
+func (g *Growth) streams() []jetstream.StreamConfig {
+	return append([]jetstream.StreamConfig{recordsStream()}, g.s.keptStreams()...)
+}
+
+// Size looks whether the old store has every stream, and tells how many there are and
+// how many bytes they hold.
+func (g *Growth) Size(ctx context.Context) (streams int, size uint64, err error) {
+	for _, c := range g.streams() {
+		there, err := g.oldJS.Stream(ctx, c.Name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			return 0, 0, fmt.Errorf("the old store has no stream %s: start its node once more with this version, alone, and stop it in order", c.Name)
+		}
+		if err != nil {
+			return 0, 0, fmt.Errorf("look at the old store's %s: %w", c.Name, err)
+		}
+		streams++
+		size += there.CachedInfo().State.Bytes
+	}
+	return streams, size, nil
+}
+
+// Copy restores every stream in the cluster.
+func (g *Growth) Copy(ctx context.Context) error {
+	all := g.streams()
+	for i, c := range all {
+		c.Replicas = g.s.o.Replicas
+		place := fmt.Sprintf("%s (%d of %d)", c.Name, i+1, len(all))
+		if err := g.copyPatiently(ctx, c, place); err != nil {
+			return err
+		}
+		state := g.copies[c.Name].state
+		g.o.Progress(fmt.Sprintf("copied %s: %d messages, %s", place, state.Msgs, size(state.Bytes)))
+	}
+	return nil
+}
+
+// copyTries is how often a stream is begun anew, when a member dies under it.
+const copyTries = 5
+
+func (g *Growth) copyPatiently(ctx context.Context, c jetstream.StreamConfig, place string) error {
+	for try := 1; ; try++ {
+		err := g.copy(ctx, c, place)
+		if err == nil || ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
+		}
+		var api *refusedRestore
+		if try == copyTries || errors.As(err, &api) && api.name() {
+			return fmt.Errorf("copy %s: %w", c.Name, err)
+		}
+		g.o.Progress(fmt.Sprintf("copying %s again: %v", place, err))
+		if err := g.remove(ctx, c.Name); err != nil {
+			return err
+		}
+		if err := wait(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+}
+
+// Settled waits until every member has all of every stream, in its own files.
+func (g *Growth) Settled(ctx context.Context) error {
+	for {
+		lacks, err := g.lacking(ctx)
+		if err == nil && lacks == "" {
+			failpoint("grow.settled")
+			return nil
+		}
+		if err != nil {
+			lacks = err.Error()
+		}
+		g.o.Progress("waiting for the members' copies: " + lacks)
+		if err := wait(ctx, settledEvery); err != nil {
+			return err
+		}
+	}
+}
+
+const settledEvery = time.Second
+
+// lacking names a stream that a member hasn't all of; empty if each has all.
+func (g *Growth) lacking(ctx context.Context) (string, error) {
+	kept, err := g.keptBy(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(kept) < g.o.Members {
+		return fmt.Sprintf("%d of %d members answer", len(kept), g.o.Members), nil
+	}
+	for _, stream := range slices.Sorted(maps.Keys(g.copies)) {
+		copies := 0
+		for _, node := range slices.Sorted(maps.Keys(kept)) {
+			state, there := kept[node][stream]
+			if !there {
+				continue
+			}
+			if why := g.copies[stream].differs(state); why != "" {
+				return fmt.Sprintf("%s on %s %s", stream, node, why), nil
+			}
+			copies++
+		}
+		if copies < g.s.o.Replicas {
+			return fmt.Sprintf("%s is on %d of %d members", stream, copies, g.s.o.Replicas), nil
+		}
+	}
+	return "", nil
+}
+
+// differs says how a member's copy isn't the old stream; empty if it is. What has
+// become too old since may be missing.
+func (c copied) differs(kept jetstream.StreamState) string {
+	was := c.state
+	switch {
+	case kept.LastSeq != was.LastSeq:
+		return fmt.Sprintf("ends at %d of %d", kept.LastSeq, was.LastSeq)
+	case kept.Msgs == 0 && (was.Msgs == 0 || c.ages): // an empty stream may begin at 0 or behind its end
+		return ""
+	case kept.FirstSeq < was.FirstSeq || kept.FirstSeq > was.FirstSeq && !c.ages:
+		return fmt.Sprintf("begins at %d, not %d", kept.FirstSeq, was.FirstSeq)
+	case kept.FirstSeq == was.FirstSeq && kept.Msgs != was.Msgs:
+		return fmt.Sprintf("has %d of %d messages", kept.Msgs, was.Msgs)
+	case holes(kept) > holes(was):
+		return fmt.Sprintf("lacks %d messages", holes(kept)-holes(was))
+	}
+	return ""
+}
+
+// holes are the sequences between a stream's ends that have no message.
+func holes(s jetstream.StreamState) uint64 { return s.LastSeq + 1 - s.FirstSeq - s.Msgs }
+
+// keptBy asks every server for what it has, by node and stream.
+func (g *Growth) keptBy(ctx context.Context) (map[string]map[string]jetstream.StreamState, error) {
+	inbox := g.system.NewInbox()
+	answers, err := g.system.SubscribeSync(inbox)
+	if err != nil {
+		return nil, err
+	}
+	defer answers.Unsubscribe()
+	if err := g.system.PublishRequest("$SYS.REQ.SERVER.PING.JSZ", inbox, []byte(`{"accounts":true,"streams":true}`)); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, keptWithin)
+	defer cancel()
+	kept := map[string]map[string]jetstream.StreamState{}
+	for len(kept) < g.o.Members {
+		msg, err := answers.NextMsgWithContext(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		node, streams, err := parseKept(msg.Data)
+		if err != nil {
+			return nil, err
+		}
+		kept[node] = streams
+	}
+	return kept, nil
+}
+
+const keptWithin = 2 * time.Second
+
+// parseKept reads one server's answer.
+func parseKept(b []byte) (node string, streams map[string]jetstream.StreamState, err error) {
+	var answer struct {
+		Server struct {
+			Name string `json:"name"`
+		} `json:"server"`
+		Data struct {
+			Accounts []struct {
+				Streams []struct {
+					Name  string                `json:"name"`
+					State jetstream.StreamState `json:"state"`
+				} `json:"stream_detail"`
+			} `json:"account_details"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(b, &answer); err != nil {
+		return "", nil, fmt.Errorf("what a member keeps: %w", err)
+	}
+	streams = map[string]jetstream.StreamState{}
+	for _, account := range answer.Data.Accounts {
+		for _, s := range account.Streams {
+			streams[s.Name] = s.State
+		}
+	}
+	return answer.Server.Name, streams, nil
+}
+
+// Found writes the cluster's first record of its own, which the members wait for. The
+// records of the node alone stay before it.
+func (g *Growth) Found(ctx context.Context, bucket, key string, value []byte) error {
+	failpoint("grow.marked")
+	_, err := g.s.Records(bucket).Put(ctx, key, value, 0)
+	failpoint("grow.founded")
+	return err
+}
+
+// size is bytes for people.
+func size(bytes uint64) string {
+	if bytes < 10<<20 {
+		return fmt.Sprintf("%d KiB", (bytes+1<<10-1)>>10)
+	}
+	return fmt.Sprintf("%d MiB", bytes>>20)
+}
