@@ -52,6 +52,9 @@ stderr.
 func grow(ctx context.Context, c *config.Config, old string, out, progress io.Writer) error {
 	log := slog.New(slog.NewTextHandler(progress, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	report, err := node.Grow(ctx, c, old, log, func(text string) { fmt.Fprintln(progress, "natter:", text) })
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("the growth was cut short (%w): run it again, or go back to the old node", err)
+	}
 	if err != nil {
 		return err
 	}

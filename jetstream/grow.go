@@ -2,11 +2,9 @@ package jetstream
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"time"
 
@@ -93,11 +91,13 @@ func NewGrowth(o GrowOptions) (_ *Growth, err error) {
 	if g.old, err = o.Old("grow"); err != nil {
 		return nil, fmt.Errorf("connect to the old store: %w", err)
 	}
-	g.oldJS, err = jetstream.New(g.old)
-	return g, err
+	if g.oldJS, err = jetstream.New(g.old); err != nil {
+		return nil, err
+	}
+	return g, nil
 }
 
-// Close lets go of both sides; again it does nothing.
+// Close lets go of both sides.
 func (g *Growth) Close() {
 	g.s.abandon()
 	for _, nc := range []*nats.Conn{g.system, g.old} {
@@ -108,23 +108,34 @@ func (g *Growth) Close() {
 }
 
 // Founded reads the first record of a cluster that was founded: KindNotFound if this
-// one wasn't.
-func (g *Growth) Founded(ctx context.Context, bucket, key string) ([]byte, error) {
-	names, err := g.s.left(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if !slices.Contains(names, streamRecords) {
-		return nil, chat.NotFound("record")
-	}
-	b, _, err := g.s.Records(bucket).Get(ctx, key)
-	if chat.KindOf(err) == chat.KindUnavailable { // as what a restore that was cut short leaves: it has no leader
-		if _, e := g.s.js.Stream(ctx, streamRecords); errors.Is(e, jetstream.ErrStreamNotFound) {
-			err = chat.NotFound("record")
+// one wasn't. sure says that it must be known: an earlier growth got to its end, or
+// nearly. Otherwise records that can't be read for a while are taken for what a
+// restore that was cut short leaves, unless the cluster has been in service.
+func (g *Growth) Founded(ctx context.Context, bucket, key string, sure bool) ([]byte, error) {
+	for began := time.Now(); ; {
+		names, err := g.s.left(ctx)
+		if err == nil && !slices.Contains(names, streamRecords) {
+			return nil, chat.NotFound("record")
+		}
+		sure = sure || slices.Contains(names, streamLeases)
+		if err == nil {
+			var b []byte
+			if b, _, err = g.s.Records(bucket).Get(ctx, key); chat.KindOf(err) != chat.KindUnavailable {
+				return b, err
+			}
+		}
+		if !sure && time.Since(began) > unreadable {
+			return nil, chat.NotFound("record")
+		}
+		g.o.Progress("waiting for the cluster's records")
+		if err := wait(ctx, againSoon); err != nil {
+			return nil, err
 		}
 	}
-	return b, err
 }
+
+// unreadable is longer than an election takes, and the start of a member.
+const unreadable = 30 * time.Second
 
 // Clear deletes what an earlier growth has left. The cluster mustn't be founded;
 // KindConflict if it is being founded at this moment.
@@ -132,6 +143,9 @@ func (g *Growth) Clear(ctx context.Context) error {
 	names, err := g.s.left(ctx)
 	if err != nil || len(names) == 0 {
 		return err
+	}
+	if slices.Contains(names, streamLeases) { // which only who has joined makes
+		return errors.New("the cluster has been in service and its records are lost: a growth would delete what is left of it")
 	}
 	if slices.Contains(names, streamRecords) {
 		if info, err := g.s.js.Stream(ctx, streamRecords); err == nil && info.CachedInfo().State.LastSeq == 0 {
@@ -229,136 +243,6 @@ func (g *Growth) copyPatiently(ctx context.Context, c jetstream.StreamConfig, pl
 			return err
 		}
 	}
-}
-
-// Settled waits until every member has all of every stream, in its own files.
-func (g *Growth) Settled(ctx context.Context) error {
-	for {
-		lacks, err := g.lacking(ctx)
-		if err == nil && lacks == "" {
-			failpoint("grow.settled")
-			return nil
-		}
-		if err != nil {
-			lacks = err.Error()
-		}
-		g.o.Progress("waiting for the members' copies: " + lacks)
-		if err := wait(ctx, settledEvery); err != nil {
-			return err
-		}
-	}
-}
-
-const settledEvery = time.Second
-
-// lacking names a stream that a member hasn't all of; empty if each has all.
-func (g *Growth) lacking(ctx context.Context) (string, error) {
-	kept, err := g.keptBy(ctx)
-	if err != nil {
-		return "", err
-	}
-	if len(kept) < g.o.Members {
-		return fmt.Sprintf("%d of %d members answer", len(kept), g.o.Members), nil
-	}
-	for _, stream := range slices.Sorted(maps.Keys(g.copies)) {
-		copies := 0
-		for _, node := range slices.Sorted(maps.Keys(kept)) {
-			state, there := kept[node][stream]
-			if !there {
-				continue
-			}
-			if why := g.copies[stream].differs(state); why != "" {
-				return fmt.Sprintf("%s on %s %s", stream, node, why), nil
-			}
-			copies++
-		}
-		if copies < g.s.o.Replicas {
-			return fmt.Sprintf("%s is on %d of %d members", stream, copies, g.s.o.Replicas), nil
-		}
-	}
-	return "", nil
-}
-
-// differs says how a member's copy isn't the old stream; empty if it is. What has
-// become too old since may be missing.
-func (c copied) differs(kept jetstream.StreamState) string {
-	was := c.state
-	switch {
-	case kept.LastSeq != was.LastSeq:
-		return fmt.Sprintf("ends at %d of %d", kept.LastSeq, was.LastSeq)
-	case kept.Msgs == 0 && (was.Msgs == 0 || c.ages): // an empty stream may begin at 0 or behind its end
-		return ""
-	case kept.FirstSeq < was.FirstSeq || kept.FirstSeq > was.FirstSeq && !c.ages:
-		return fmt.Sprintf("begins at %d, not %d", kept.FirstSeq, was.FirstSeq)
-	case kept.FirstSeq == was.FirstSeq && kept.Msgs != was.Msgs:
-		return fmt.Sprintf("has %d of %d messages", kept.Msgs, was.Msgs)
-	case holes(kept) > holes(was):
-		return fmt.Sprintf("lacks %d messages", holes(kept)-holes(was))
-	}
-	return ""
-}
-
-// holes are the sequences between a stream's ends that have no message.
-func holes(s jetstream.StreamState) uint64 { return s.LastSeq + 1 - s.FirstSeq - s.Msgs }
-
-// keptBy asks every server for what it has, by node and stream.
-func (g *Growth) keptBy(ctx context.Context) (map[string]map[string]jetstream.StreamState, error) {
-	inbox := g.system.NewInbox()
-	answers, err := g.system.SubscribeSync(inbox)
-	if err != nil {
-		return nil, err
-	}
-	defer answers.Unsubscribe()
-	if err := g.system.PublishRequest("$SYS.REQ.SERVER.PING.JSZ", inbox, []byte(`{"accounts":true,"streams":true}`)); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, keptWithin)
-	defer cancel()
-	kept := map[string]map[string]jetstream.StreamState{}
-	for len(kept) < g.o.Members {
-		msg, err := answers.NextMsgWithContext(ctx)
-		if errors.Is(err, context.DeadlineExceeded) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		node, streams, err := parseKept(msg.Data)
-		if err != nil {
-			return nil, err
-		}
-		kept[node] = streams
-	}
-	return kept, nil
-}
-
-const keptWithin = 2 * time.Second
-
-// parseKept reads one server's answer.
-func parseKept(b []byte) (node string, streams map[string]jetstream.StreamState, err error) {
-	var answer struct {
-		Server struct {
-			Name string `json:"name"`
-		} `json:"server"`
-		Data struct {
-			Accounts []struct {
-				Streams []struct {
-					Name  string                `json:"name"`
-					State jetstream.StreamState `json:"state"`
-				} `json:"stream_detail"`
-			} `json:"account_details"`
-		} `json:"data"`
-	}
-	if err := json.Unmarshal(b, &answer); err != nil {
-		return "", nil, fmt.Errorf("what a member keeps: %w", err)
-	}
-	streams = map[string]jetstream.StreamState{}
-	for _, account := range answer.Data.Accounts {
-		for _, s := range account.Streams {
-			streams[s.Name] = s.State
-		}
-	}
-	return answer.Server.Name, streams, nil
 }
 
 // Found writes the cluster's first record of its own, which the members wait for. The

@@ -24,6 +24,7 @@ const (
 	// it has been sent.
 	restoredWithin = 10 * time.Minute
 	snapshotWithin = time.Minute // between two chunks of the old server
+	heardWithin    = 3 * time.Second
 )
 
 // refusedRestore is the API's error.
@@ -62,7 +63,12 @@ func call(ctx context.Context, nc *nats.Conn, within time.Duration, subject stri
 func push(ctx context.Context, nc *nats.Conn, within time.Duration, subject string, body []byte) (a apiAnswer, err error) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
+	asked := time.Now()
 	msg, err := nc.RequestWithContext(ctx, subject, body)
+	// That somebody listens may become known later than where.
+	for errors.Is(err, nats.ErrNoResponders) && time.Since(asked) < heardWithin && wait(ctx, untilEvery) == nil {
+		msg, err = nc.RequestWithContext(ctx, subject, body)
+	}
 	if err != nil || len(msg.Data) == 0 {
 		return a, err
 	}

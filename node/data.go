@@ -48,11 +48,11 @@ type identity struct {
 	Joined bool `json:"joined,omitempty"`
 	// Grown is the cluster that was made of this single node's store: from then on
 	// the people are there.
-	Grown   *grown    `json:"grown,omitempty"`
+	Grown   grown     `json:"grown,omitzero"`
 	Created time.Time `json:"created"`
 }
 
-// grown is into what a store has grown.
+// grown is into what a store has grown; without an id, into nothing.
 type grown struct {
 	ClusterName string    `json:"cluster_name"`
 	ClusterID   string    `json:"cluster_id"`
@@ -121,7 +121,7 @@ func (made identity) unlike(as identity) string {
 	switch {
 	case made.Format != dataFormat:
 		return fmt.Sprintf("is of format %d, this natter reads format %d", made.Format, dataFormat)
-	case made.Grown != nil && as.Grown == nil:
+	case made.Grown.ClusterID != as.Grown.ClusterID:
 		return fmt.Sprintf("has grown into the cluster %q (%s) on %s, where people have gone on since: start a member of that. To go back to what this store was then, take \"grown\" out of its %s",
 			made.Grown.ClusterName, made.Grown.ClusterID, made.Grown.At.Format(time.DateOnly), identityFile)
 	case as.Cluster && !made.Cluster:

@@ -153,7 +153,8 @@ func (l *natsLog) Tracef(string, ...any)              {}
 
 func (l *natsLog) Warnf(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	if strings.HasPrefix(text, "Filestore [") && strings.Contains(text, "Stream state") || slices.ContainsFunc(ordinary, func(s string) bool { return strings.HasPrefix(text, s) }) {
+	if strings.HasPrefix(text, "Filestore [") && strings.Contains(text, "Stream state") ||
+		strings.HasPrefix(text, "Catchup for stream") && strings.Contains(text, "resetting first sequence") || slices.ContainsFunc(ordinary, func(s string) bool { return strings.HasPrefix(text, s) }) {
 		l.log.Debug(text) // it mends itself at each start
 		return
 	}

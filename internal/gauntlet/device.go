@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"natter/chat"
@@ -204,6 +205,7 @@ func (w *crowd) page(a *client.Account, room chat.RoomID, after chat.Seq, each f
 // hopper sends each request to another node, or all to one.
 type hopper struct {
 	nodes []*node
+	alone *atomic.Bool // there is only the first
 	next  http.RoundTripper
 
 	mu     sync.Mutex
@@ -212,7 +214,7 @@ type hopper struct {
 }
 
 func (w *crowd) hopper(random *rand.Rand) *hopper {
-	return &hopper{nodes: w.cluster.nodes, next: w.cluster.http.Transport, random: rand.New(rand.NewPCG(random.Uint64(), 3))}
+	return &hopper{nodes: w.cluster.nodes, alone: &w.cluster.alone, next: w.cluster.http.Transport, random: rand.New(rand.NewPCG(random.Uint64(), 3))}
 }
 
 // stay sends what comes to one node.
@@ -228,6 +230,9 @@ func (h *hopper) RoundTrip(req *http.Request) (*http.Response, error) {
 	n := h.only
 	if n == nil {
 		n = h.nodes[h.random.IntN(len(h.nodes))]
+	}
+	if h.alone.Load() {
+		n = h.nodes[0]
 	}
 	h.mu.Unlock()
 	other := req.Clone(req.Context())

@@ -39,6 +39,7 @@ var Scenarios = []*Scenario{
 	{Name: "isolated", Title: "every node cut off from every other for 20 s", Nodes: 3, Network: true, Traffic: usual, Limit: 8 * time.Minute, story: isolated},
 	{Name: "mixed", Title: "a kill, a stillness of 3 s, a drain, a power failure of all and a node cut off, in a random order", Nodes: 3, Network: true, Disks: true, Traffic: usual, Limit: 8 * time.Minute, story: mixed},
 	{Name: "swarm", Title: "a node with 3,000 clients of its own dies", Nodes: 3, Traffic: usual, Limit: 10 * time.Minute, story: swarm},
+	{Name: "grow", Title: "one node grows into three, by a growth that is killed and run again; then one is killed", Nodes: 3, Alone: true, Traffic: usual, Limit: 8 * time.Minute, story: grow},
 }
 
 // calm is a run without a fault.
