@@ -15,10 +15,13 @@ import (
 // its own, so nobody founds it by mistake, whatever happens at the same time.
 
 // Founder writes a record as the very first of all. It fails with chat.KindConflict
-// if there is another one, whichever.
+// if there is another one, whichever, and with MayFound's reason if that has one.
 type Founder func(ctx context.Context, bucket, key string, value []byte) error
 
 func (s *Store) found(ctx context.Context, bucket, key string, value []byte) error {
+	if err := s.mayFound(ctx); err != nil {
+		return err
+	}
 	_, err := s.persist(ctx, s.keeper, func() []*nats.Msg {
 		return []*nats.Msg{{Subject: "record." + bucket + "." + key, Data: value,
 			Header: nats.Header{headerLast: {"0"}, headerID: {s.origin + ".found." + key}}}}
@@ -41,22 +44,24 @@ type unfounded struct{ why error }
 // Error implements error.
 func (u unfounded) Error() string { return u.why.Error() }
 
-// mayMake tells whether a stream that isn't there may be made.
-func (s *Store) mayMake(ctx context.Context, stream string) error {
-	if stream != streamRecords || s.o.MayFound == nil {
+// mayFound asks MayFound: also for records that are there and empty, as they are when
+// the only copy of restored ones is lost.
+func (s *Store) mayFound(ctx context.Context) error {
+	if s.o.MayFound == nil {
 		return nil
 	}
 	left, err := s.left(ctx)
 	if err != nil {
 		return err
 	}
+	left = slices.DeleteFunc(left, func(name string) bool { return name == streamRecords })
 	if err := s.o.MayFound(ctx, len(left) > 0); err != nil {
 		return unfounded{err}
 	}
 	return nil
 }
 
-// left are the streams that are there and aren't of the nodes alone.
+// left are the streams that are there, by name.
 func (s *Store) left(ctx context.Context) ([]string, error) {
 	lister := s.js.StreamNames(ctx)
 	var names []string

@@ -19,7 +19,7 @@ import (
 // made of.
 //
 //	Clear     what a growth that was cut short has left is deleted, RECORDS last
-//	Copy      RECORDS first, then every other stream: the old server's snapshot is
+//	Copy      RECORDS first, to every member, then the other streams: the old server's snapshot is
 //	          restored under a member's configuration, with 3 replicas
 //	Settled   until every member has all of every stream
 //	Found     the cluster's record: from here on it is a cluster like any other
@@ -149,8 +149,8 @@ func (g *Growth) Clear(ctx context.Context) error {
 	}
 	if slices.Contains(names, streamRecords) {
 		if info, err := g.s.js.Stream(ctx, streamRecords); err == nil && info.CachedInfo().State.LastSeq == 0 {
-			// Whoever wants to found it now is too late.
-			if err := g.s.found(ctx, "store", "growing", []byte(g.o.Node)); err != nil {
+			// Whoever wants to found it now is too late, or can't write either.
+			if err := g.s.found(ctx, "store", "growing", []byte(g.o.Node)); chat.KindOf(err) == chat.KindConflict {
 				return err
 			}
 		}
@@ -218,6 +218,11 @@ func (g *Growth) Copy(ctx context.Context) error {
 		}
 		state := g.copies[c.Name].state
 		g.o.Progress(fmt.Sprintf("copied %s: %d messages, %s", place, state.Msgs, size(state.Bytes)))
+		if i == 0 { // they mustn't be lost with the one member that has them
+			if err := g.Settled(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -48,9 +48,9 @@ type Options struct {
 	// Certain is nil when, after it was called, this node heard of a majority of the
 	// nodes; it may wait a moment. nil: always.
 	Certain func(ctx context.Context) error
-	// MayFound is asked, before the first stream of a new cluster is made, whether this
-	// node may make it: its error says what to wait for. left says that streams are
-	// there but no records. It is asked again and again. nil: it may.
+	// MayFound is asked, before the first stream and the first record of a new cluster
+	// are made, whether this node may make them: its error says what to wait for. left
+	// says that other streams are there. It is asked again and again. nil: it may.
 	MayFound func(ctx context.Context, left bool) error
 	// Join is called by Open when the records can be read, and before anything else
 	// is made; its error ends Open and is returned as it is.

@@ -126,8 +126,10 @@ func (s *Store) makeStream(ctx context.Context, c jetstream.StreamConfig) error 
 	defer cancel()
 	there, err := s.js.Stream(ctx, c.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		if err := s.mayMake(ctx, c.Name); err != nil {
-			return err
+		if c.Name == streamRecords {
+			if err := s.mayFound(ctx); err != nil {
+				return err
+			}
 		}
 		_, err := s.js.CreateStream(ctx, c)
 		return err

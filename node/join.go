@@ -129,34 +129,38 @@ func (m *member) record(c *config.Config, now time.Time) clusterRecord {
 		Partitions: c.Partitions, Format: dataFormat, Created: chat.MillisOf(now)}
 }
 
-// clusterRecord reads the record; mine is made it if there are no records at all. If
-// there are only others, the cluster is being grown, and it waits.
+// clusterRecord reads the record; mine is made it if there are no records at all, and
+// this member may found the cluster. Until then it waits.
 func (n *Node) clusterRecord(ctx context.Context, records chat.Records, found jetstream.Founder, mine clusterRecord) (record clusterRecord, err error) {
-	var b []byte
-	for {
-		if b, _, err = records.Get(ctx, clusterKey); chat.KindOf(err) != chat.KindNotFound {
-			break
-		}
-		var first []byte
-		if first, err = json.Marshal(mine); err != nil {
-			return record, err
-		}
-		if err = found(ctx, clusterBucket, clusterKey, first); chat.KindOf(err) != chat.KindConflict {
-			b = first
-			break
-		}
-		if b, _, err = records.Get(ctx, clusterKey); chat.KindOf(err) != chat.KindNotFound { // another node was quicker
-			break
-		}
-		n.doing(n.mayFound(ctx, true).Error())
-		if err := ctx.Err(); err != nil {
-			return record, err
-		}
-	}
+	first, err := json.Marshal(mine)
 	if err != nil {
 		return record, err
 	}
-	return parseClusterRecord(b)
+	for {
+		b, _, err := records.Get(ctx, clusterKey)
+		if err == nil {
+			return parseClusterRecord(b)
+		}
+		if chat.KindOf(err) != chat.KindNotFound {
+			return record, err
+		}
+		why := found(ctx, clusterBucket, clusterKey, first)
+		if why == nil {
+			return mine, nil
+		}
+		if _, _, err := records.Get(ctx, clusterKey); err == nil { // another node was quicker
+			continue
+		}
+		if chat.KindOf(why) == chat.KindConflict {
+			why = n.mayFound(ctx, true)
+		}
+		n.doing(why.Error())
+		select {
+		case <-time.After(joinLook):
+		case <-ctx.Done():
+			return record, ctx.Err()
+		}
+	}
 }
 
 func parseClusterRecord(b []byte) (record clusterRecord, err error) {
