@@ -134,8 +134,8 @@ func (g *Growth) Founded(ctx context.Context, bucket, key string, sure bool) ([]
 	}
 }
 
-// unreadable is longer than an election takes, and the start of a member.
-const unreadable = 30 * time.Second
+// unreadable is longer than an election takes.
+const unreadable = 15 * time.Second
 
 // Clear deletes what an earlier growth has left. The cluster mustn't be founded;
 // KindConflict if it is being founded at this moment.
