@@ -27,7 +27,7 @@ for every node; docs/OPERATIONS.md goes through it step by step.`,
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
-	cmd.AddCommand(clusterInitCommand(), clusterCertCommand(), clusterStatusCommand(), clusterReplaceCommand())
+	cmd.AddCommand(clusterInitCommand(), clusterCertCommand(), clusterGrowCommand(), clusterStatusCommand(), clusterReplaceCommand())
 	return cmd
 }
 

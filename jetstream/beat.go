@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -137,7 +138,11 @@ func (s *Store) until(ctx context.Context, waits string, try func() error) error
 			return nil
 		}
 		if time.Since(begun) > progressEvery {
-			s.progress.tell(s.o.Progress, fmt.Sprintf("%s (%v)", waits, err))
+			what := fmt.Sprintf("%s (%v)", waits, err)
+			if own := (unfounded{}); errors.As(err, &own) {
+				what = own.Error()
+			}
+			s.progress.tell(s.o.Progress, what)
 		}
 		if wait(ctx, untilEvery) != nil {
 			return fmt.Errorf("%s: %w", waits, err)

@@ -11,8 +11,8 @@ package jetstream
 // far (see hasten), so that a test of a minute begins in the middle of a log.
 // Without the tag a point is an empty function, and the variable is refused as a
 // setting that doesn't exist. TestFailpoints holds this list to the source; fault's
-// TestKilledBetweenAnyTwoSteps, -WhileStopping and -WhileRepairing kill a node at
-// each of them.
+// TestKilledBetweenAnyTwoSteps, -WhileStopping, -WhileRepairing and -WhileGrowing kill
+// a node at each of them.
 var Failpoints = []string{
 	// The committer, up to the answer.
 	"commit.gathered",     // a batch is off the queue and nowhere else
@@ -84,4 +84,14 @@ var Failpoints = []string{
 	"repair.purged",  // a stream is purged
 	"repair.written", // one record is written
 	"repair.kept",    // the new checkpoints stand before the old ones, which aren't purged
+
+	// A growth into a cluster.
+	"grow.removed", // one stream that an earlier one left is gone
+	"grow.asked",   // the old stream was asked for, the new one is not begun
+	"grow.chunk",   // a piece of it is there
+	"grow.passed",  // all of it is, and isn't opened
+	"grow.copied",  // it is open
+	"grow.settled", // every member has everything
+	"grow.marked",  // the old store is marked, the cluster isn't founded
+	"grow.founded", // it is, and who founded it doesn't know
 }

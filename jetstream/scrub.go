@@ -33,8 +33,8 @@ const (
 	scrubIdle  = 10 * time.Minute // after which a consumer that was left is gone
 )
 
-// copied is what is known of an entry of a replica.
-type copied struct {
+// replicated is what is known of an entry of a replica.
+type replicated struct {
 	seq   uint64
 	at    time.Time
 	bytes int
@@ -47,7 +47,7 @@ type replica struct {
 	s            *Store
 	stream, node string
 	consumer     jetstream.Consumer // nil: there is none now
-	ahead        []copied           // read already, and not asked for yet
+	ahead        []replicated       // read already, and not asked for yet
 	ended        bool               // nothing follows ahead
 }
 
@@ -111,8 +111,8 @@ func (s *Store) giveBack(ctx context.Context, stream string, consumer jetstream.
 
 // upTo reads what the replica has, and can read, from From to To, both included; a call
 // goes on where the last one ended. read is told of what came from the disk.
-func (r *replica) upTo(ctx context.Context, from, to uint64, read func(bytes int) error) (map[uint64]copied, error) {
-	found := map[uint64]copied{}
+func (r *replica) upTo(ctx context.Context, from, to uint64, read func(bytes int) error) (map[uint64]replicated, error) {
+	found := map[uint64]replicated{}
 	for {
 		for len(r.ahead) > 0 && r.ahead[0].seq <= to {
 			e := r.ahead[0]
@@ -160,7 +160,7 @@ func (r *replica) fetch(ctx context.Context, from uint64) error {
 				return err
 			}
 			seq := meta.Sequence.Stream
-			r.ahead = append(r.ahead, copied{seq, meta.Timestamp, len(m.Subject()) + len(m.Data()),
+			r.ahead = append(r.ahead, replicated{seq, meta.Timestamp, len(m.Subject()) + len(m.Data()),
 				sumOf(seq, meta.Timestamp, m.Subject(), m.Headers(), m.Data())})
 			r.ended = meta.NumPending == 0
 		}
@@ -214,12 +214,12 @@ func (s *Store) readers(ctx context.Context, stream string, from uint64, nodes .
 
 // entriesOn reads the entries from From to To, both included, that nodes' replicas of the
 // stream have and can read.
-func (s *Store) entriesOn(ctx context.Context, stream string, from, to uint64, read func(bytes int) error, nodes ...string) (map[string]map[uint64]copied, error) {
+func (s *Store) entriesOn(ctx context.Context, stream string, from, to uint64, read func(bytes int) error, nodes ...string) (map[string]map[uint64]replicated, error) {
 	readers, err := s.readers(ctx, stream, from, nodes...)
 	if err != nil {
 		return nil, err
 	}
-	found := map[string]map[uint64]copied{}
+	found := map[string]map[uint64]replicated{}
 	for _, r := range readers {
 		defer r.close(ctx)
 		if found[r.node], err = r.upTo(ctx, from, to, read); err != nil {

@@ -112,7 +112,7 @@ func (s *Store) compare(ctx context.Context, name string, read func(bytes int) e
 	}
 	for from := uint64(1); from <= c.last; {
 		to := min(from+scrubRange-1, c.last)
-		found := map[string]map[uint64]copied{}
+		found := map[string]map[uint64]replicated{}
 		for _, r := range readers {
 			if found[r.node], err = r.upTo(ctx, from, to, read); err != nil {
 				return nil, fmt.Errorf("read the replica on %s: %w", r.node, err)
@@ -157,7 +157,7 @@ func (c *compared) again(ctx context.Context, wrong wrongs) (wrongs, error) {
 
 // judge tells what is wrong of what the nodes' replicas have. That one has still what
 // the majority has deleted isn't: it goes in time, and can't come from a damaged disk.
-func (c *compared) judge(found map[string]map[uint64]copied) wrongs {
+func (c *compared) judge(found map[string]map[uint64]replicated) wrongs {
 	wrong := wrongs{}
 	seen := map[uint64]bool{}
 	for _, entries := range found {
@@ -187,18 +187,18 @@ func (c *compared) judge(found map[string]map[uint64]copied) wrongs {
 }
 
 // right is the entry as those nodes have it that aren't wrong.
-func (c *compared) right(found map[string]map[uint64]copied, wrong []string, seq uint64) copied {
+func (c *compared) right(found map[string]map[uint64]replicated, wrong []string, seq uint64) replicated {
 	for node, entries := range found {
 		if !slices.Contains(wrong, node) {
 			return entries[seq]
 		}
 	}
-	return copied{}
+	return replicated{}
 }
 
 // expiring tells whether an entry is near its end: each node deletes it by its own
 // clock.
-func (c *compared) expiring(e copied) bool {
+func (c *compared) expiring(e replicated) bool {
 	const share = 0.9 // of its life
 	return c.expires > 0 && float64(time.Since(e.at)) > share*float64(c.expires)
 }

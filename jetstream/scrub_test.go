@@ -208,7 +208,7 @@ func TestScrubSeesDamageAndItIsFilled(t *testing.T) {
 	}
 }
 
-func (c *scrubbed) entries(node int) (found map[uint64]copied) {
+func (c *scrubbed) entries(node int) (found map[uint64]replicated) {
 	c.t.Helper()
 	c.eventually("read", func() error {
 		all, err := c.s.entriesOn(c.ctx, "S", 1, uint64(c.held), unpaced, c.nats.Name(node))
@@ -253,12 +253,12 @@ func TestNobodyLeadsWithAReplicaThatIsEmpty(t *testing.T) {
 
 func TestJudge(t *testing.T) {
 	now := time.Now()
-	x, y := copied{seq: 1, at: now, sum: []byte("x")}, copied{seq: 1, at: now, sum: []byte("y")}
-	old := copied{seq: 1, at: now.Add(-95 * time.Minute), sum: []byte("x")}
-	none := copied{}
+	x, y := replicated{seq: 1, at: now, sum: []byte("x")}, replicated{seq: 1, at: now, sum: []byte("y")}
+	old := replicated{seq: 1, at: now.Add(-95 * time.Minute), sum: []byte("x")}
+	none := replicated{}
 	c := &compared{expires: 100 * time.Minute}
 	for name, k := range map[string]struct {
-		a, b, c copied
+		a, b, c replicated
 		wrong   []string
 	}{
 		"all equal":                 {x, x, x, nil},
@@ -269,8 +269,8 @@ func TestJudge(t *testing.T) {
 		"an old one is another":     {old, old, y, []string{"c"}},
 		"no majority":               {x, y, none, []string{""}},
 	} {
-		found := map[string]map[uint64]copied{"a": {}, "b": {}, "c": {}}
-		for node, e := range map[string]copied{"a": k.a, "b": k.b, "c": k.c} {
+		found := map[string]map[uint64]replicated{"a": {}, "b": {}, "c": {}}
+		for node, e := range map[string]replicated{"a": k.a, "b": k.b, "c": k.c} {
 			if e.sum != nil {
 				found[node][1] = e
 			}

@@ -19,7 +19,7 @@ import (
 )
 
 // Options are what a Store needs. All fields but Registry, Leads, Heirs, Progress,
-// Certain, Join, Beside and Scrub are required.
+// Certain, MayFound, Join, Beside and Scrub are required.
 type Options struct {
 	// Connect opens one more connection to the node's own server; the Store
 	// closes it.
@@ -50,9 +50,13 @@ type Options struct {
 	// Certain is nil when, after it was called, this node heard of a majority of the
 	// nodes; it may wait a moment. nil: always.
 	Certain func(ctx context.Context) error
+	// MayFound is asked, before the first stream and the first record of a new cluster
+	// are made, whether this node may make them: its error says what to wait for. left
+	// says that other streams are there. It is asked again and again. nil: it may.
+	MayFound func(ctx context.Context, left bool) error
 	// Join is called by Open when the records can be read, and before anything else
 	// is made; its error ends Open and is returned as it is.
-	Join func(ctx context.Context, records func(bucket string) chat.Records) error
+	Join func(ctx context.Context, records func(bucket string) chat.Records, found Founder) error
 	// Beside is called after Join, and before any stream that is there is touched: it is
 	// nil if this node can work beside those that have a lease. Its error ends Open and
 	// is returned as it is.
@@ -116,12 +120,10 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if o.Replicas > 1 && o.Leads == nil {
 		return nil, errors.New("a store of a cluster must know what its node leads")
 	}
-	var run [6]byte
-	if _, err := rand.Read(run[:]); err != nil {
+	s := &Store{o: o, log: o.Log, metrics: newMetrics(o.Registry), answers: newAnswers(), events: newEventCache()}
+	if s.origin, err = origin(o.Node); err != nil {
 		return nil, err
 	}
-	s := &Store{o: o, log: o.Log, metrics: newMetrics(o.Registry), origin: o.Node + "." + hex.EncodeToString(run[:]),
-		answers: newAnswers(), events: newEventCache()}
 	s.leases = newLeases(s, streamLeases, "lease", leasesBytes)
 	s.places = newLeases(s, streamRoster, "place", rosterBytes)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -149,7 +151,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	if o.Join != nil {
-		if err = o.Join(ctx, s.Records); err != nil {
+		if err = o.Join(ctx, s.Records, s.found); err != nil {
 			return nil, err
 		}
 	}
@@ -192,6 +194,13 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	return s, s.caughtUp(ctx)
+}
+
+// origin is a name for one run of a node.
+func origin(node string) (string, error) {
+	var run [6]byte
+	_, err := rand.Read(run[:])
+	return node + "." + hex.EncodeToString(run[:]), err
 }
 
 func (s *Store) connect(name string) (*nats.Conn, error) {

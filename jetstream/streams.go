@@ -12,26 +12,17 @@ import (
 )
 
 // createRecords makes the stream of the records, before all others.
-func (s *Store) createRecords(ctx context.Context) error {
-	return s.createStream(ctx, jetstream.StreamConfig{Name: streamRecords, Subjects: []string{"record.>"},
-		MaxMsgsPerSubject: 1, AllowRollup: true, AllowDirect: true, Duplicates: duplicateWindow})
+func (s *Store) createRecords(ctx context.Context) error { return s.createStream(ctx, recordsStream()) }
+
+func recordsStream() jetstream.StreamConfig {
+	return jetstream.StreamConfig{Name: streamRecords, Subjects: []string{"record.>"},
+		MaxMsgsPerSubject: 1, AllowRollup: true, AllowDirect: true, Duplicates: duplicateWindow}
 }
 
 // createStreams creates or updates every other stream, all at once; doing it again changes
 // nothing, and the nodes of a cluster may do it at the same time.
 func (s *Store) createStreams(ctx context.Context) error {
-	configs := []jetstream.StreamConfig{
-		// 128 checkpoints a partition at one each 5 s reach back over 10 minutes,
-		// which must exceed reachBack.
-		s.projection(jetstream.StreamConfig{Name: streamCheckpoint, Subjects: []string{"checkpoint.*"}, MaxMsgsPerSubject: checkpointsKept}),
-		s.async(jetstream.StreamConfig{Name: streamCursors, Subjects: []string{"cursor.*.*"}, MaxMsgsPerSubject: 1, MaxAge: s.o.QueueRetention}),
-		s.async(jetstream.StreamConfig{Name: streamSeen, Subjects: []string{"seen.*"}, MaxMsgsPerSubject: 1, MaxAge: s.o.QueueRetention}),
-		s.leases.config(),
-		s.places.config(),
-	}
-	for p := range s.o.Partitions {
-		configs = append(configs, s.partitionStreams(p)...)
-	}
+	configs := append(s.keptStreams(), s.leases.config(), s.places.config())
 	made := make(chan error, len(configs))
 	for _, c := range configs {
 		s.goes(func() { made <- s.createStream(ctx, c) })
@@ -50,6 +41,21 @@ func (s *Store) createStreams(ctx context.Context) error {
 // autoTuneFileStorageBlockSize): a block is read whole when one entry of it is, and
 // the one that is written stays in memory.
 const noLimit = 1 << 50
+
+// keptStreams are all but the records and what ends with the nodes: leases and places.
+func (s *Store) keptStreams() []jetstream.StreamConfig {
+	configs := []jetstream.StreamConfig{
+		// 128 checkpoints a partition at one each 5 s reach back over 10 minutes,
+		// which must exceed reachBack.
+		s.projection(jetstream.StreamConfig{Name: streamCheckpoint, Subjects: []string{"checkpoint.*"}, MaxMsgsPerSubject: checkpointsKept}),
+		s.async(jetstream.StreamConfig{Name: streamCursors, Subjects: []string{"cursor.*.*"}, MaxMsgsPerSubject: 1, MaxAge: s.o.QueueRetention}),
+		s.async(jetstream.StreamConfig{Name: streamSeen, Subjects: []string{"seen.*"}, MaxMsgsPerSubject: 1, MaxAge: s.o.QueueRetention}),
+	}
+	for p := range s.o.Partitions {
+		configs = append(configs, s.partitionStreams(p)...)
+	}
+	return configs
+}
 
 func (s *Store) partitionStreams(p int) []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{
@@ -127,6 +133,11 @@ func (s *Store) makeStream(ctx context.Context, c jetstream.StreamConfig) error 
 	defer cancel()
 	there, err := s.js.Stream(ctx, c.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if c.Name == streamRecords {
+			if err := s.mayFound(ctx); err != nil {
+				return err
+			}
+		}
 		_, err := s.js.CreateStream(ctx, c)
 		return err
 	}

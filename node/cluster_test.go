@@ -196,7 +196,7 @@ func TestAMembersIdentity(t *testing.T) {
 	var setting *config.Error
 	for says, s := range map[string]*config.Config{
 		`belongs to the cluster "natter", and a node alone`:    like(func(s *config.Config) { s.Cluster, s.ClusterListen, s.ClusterCerts = nil, "", "" }),
-		"can't be made a member yet":                           like(func(s *config.Config) { s.Data = alone.Data }),
+		"`natter cluster grow` copies it into members":         like(func(s *config.Config) { s.Data = alone.Data }),
 		"the certificates in cluster_certs are of the cluster": like(func(s *config.Config) { s.ClusterCerts = others }),
 		"started with cluster_name: other":                     like(func(s *config.Config) { s.ClusterName = "other" }),
 		"was made with partitions: 1":                          like(func(s *config.Config) { s.Partitions = 2 }),

@@ -49,8 +49,18 @@ type identity struct {
 	ClusterID   string `json:"cluster_id,omitempty"`
 	// Joined says that the cluster has taken this member in: until then Partitions
 	// is only what it was started with.
-	Joined  bool      `json:"joined,omitempty"`
+	Joined bool `json:"joined,omitempty"`
+	// Grown is the cluster that was made of this single node's store: from then on
+	// the people are there.
+	Grown   grown     `json:"grown,omitzero"`
 	Created time.Time `json:"created"`
+}
+
+// grown is into what a store has grown; without an id, into nothing.
+type grown struct {
+	ClusterName string    `json:"cluster_name"`
+	ClusterID   string    `json:"cluster_id"`
+	At          time.Time `json:"at"`
 }
 
 // directory is a data directory in use by this process.
@@ -118,8 +128,11 @@ func (made identity) unlike(as identity) string {
 	switch {
 	case made.Format != dataFormat:
 		return fmt.Sprintf("is of format %d, this natter reads format %d", made.Format, dataFormat)
+	case made.Grown.ClusterID != as.Grown.ClusterID:
+		return fmt.Sprintf("has grown into the cluster %q (%s) on %s, where people have gone on since: start a member of that. To go back to what this store was then, take \"grown\" out of its %s",
+			made.Grown.ClusterName, made.Grown.ClusterID, made.Grown.At.Format(time.DateOnly), identityFile)
 	case as.Cluster && !made.Cluster:
-		return "was made by a single node, and a cluster would delete its streams: start it without cluster, or give the member an empty data directory; a store can't be made a member yet"
+		return "was made by a single node, and a cluster would delete its streams: start it without cluster, or make a cluster of it: `natter cluster grow` copies it into members with empty data directories"
 	case made.Cluster && !as.Cluster:
 		return fmt.Sprintf("belongs to the cluster %q, and a node alone would lose its streams: start it with the cluster's settings (cluster, cluster_listen, cluster_certs)", made.ClusterName)
 	case made.ClusterID != as.ClusterID:
@@ -247,22 +260,30 @@ func (d *directory) settle() error {
 // everything goes to the disk, because the next start trusts it: a mark that is
 // gone and pages that were never written would be a silent loss.
 func (d *directory) stopped() error {
-	err := filepath.WalkDir(d.file(streamsDir), func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() {
-			return syncDirectory(path)
-		}
-		return syncFile(path)
-	})
-	if err != nil {
+	if err := d.settleAll(); err != nil {
 		return err
 	}
 	if err := os.Remove(d.file(runningFile)); err != nil {
 		return err
 	}
 	return syncDirectory(d.path)
+}
+
+// settleAll puts everything of the streams on the disk.
+func (d *directory) settleAll() error {
+	return filepath.WalkDir(d.file(streamsDir), func(path string, entry fs.DirEntry, err error) error {
+		if err == nil {
+			if entry.IsDir() {
+				err = syncDirectory(path)
+			} else {
+				err = syncFile(path)
+			}
+		}
+		if errors.Is(err, fs.ErrNotExist) { // a file that was there for a moment
+			return nil
+		}
+		return err
+	})
 }
 
 // close unlocks.

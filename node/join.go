@@ -13,6 +13,7 @@ import (
 
 	"natter/chat"
 	"natter/config"
+	"natter/jetstream"
 )
 
 // Joining a cluster, whichever of its nodes is first.
@@ -23,6 +24,8 @@ import (
 //	knocking          the members that are there know this node's store (roll.go)
 //	routes            until there is a majority
 //	a leader          of JetStream's own Raft group; then its view must be current here
+//	a founder         if there are no records yet: each of the members must have said
+//	                  that none of them grows the cluster from a single node (found.go)
 //	the record        what the cluster was made with: this node's settings must be alike
 //	streams           the first start makes them, which takes three nodes
 //	catching up       then it is ready
@@ -83,7 +86,10 @@ func (n *Node) doing(what string) {
 
 // clusterKey is the record of what the cluster was made with, in the bucket of
 // nodes, as JSON.
-const clusterKey = "cluster"
+const (
+	clusterBucket = "node"
+	clusterKey    = "cluster"
+)
 
 type clusterRecord struct {
 	Version    int         `json:"version"`
@@ -96,10 +102,9 @@ type clusterRecord struct {
 
 // agree holds this node's settings to the cluster's record, or makes the record if
 // this is the first node; then the data directory is the cluster's for good.
-func (n *Node) agree(ctx context.Context, bucket func(string) chat.Records) error {
-	mine := clusterRecord{Version: 1, ClusterID: n.member.certs.ClusterID, Name: n.config.ClusterName,
-		Partitions: n.config.Partitions, Format: dataFormat, Created: chat.MillisOf(time.Now())}
-	record, err := n.clusterRecord(ctx, bucket("node"), mine)
+func (n *Node) agree(ctx context.Context, bucket func(string) chat.Records, found jetstream.Founder) error {
+	mine := n.member.record(n.config, time.Now())
+	record, err := n.clusterRecord(ctx, bucket(clusterBucket), found, mine)
 	if err != nil {
 		return fmt.Errorf("the cluster's record: %w", err)
 	}
@@ -128,21 +133,44 @@ func (n *Node) agree(ctx context.Context, bucket func(string) chat.Records) erro
 	return nil
 }
 
-// clusterRecord reads the record; mine is made it if there is none.
-func (n *Node) clusterRecord(ctx context.Context, records chat.Records, mine clusterRecord) (record clusterRecord, err error) {
-	b, _, err := records.Get(ctx, clusterKey)
-	if chat.KindOf(err) == chat.KindNotFound {
-		if b, err = json.Marshal(mine); err != nil {
-			return record, err
-		}
-		if _, err = records.Put(ctx, clusterKey, b, 0); chat.KindOf(err) == chat.KindConflict { // another node was quicker
-			b, _, err = records.Get(ctx, clusterKey)
-		}
-	}
+// record is what a cluster that is made now, by this member's settings, is made with.
+func (m *member) record(c *config.Config, now time.Time) clusterRecord {
+	return clusterRecord{Version: 1, ClusterID: m.certs.ClusterID, Name: m.name,
+		Partitions: c.Partitions, Format: dataFormat, Created: chat.MillisOf(now)}
+}
+
+// clusterRecord reads the record; mine is made it if there are no records at all, and
+// this member may found the cluster. Until then it waits.
+func (n *Node) clusterRecord(ctx context.Context, records chat.Records, found jetstream.Founder, mine clusterRecord) (record clusterRecord, err error) {
+	first, err := json.Marshal(mine)
 	if err != nil {
 		return record, err
 	}
-	return parseClusterRecord(b)
+	for {
+		b, _, err := records.Get(ctx, clusterKey)
+		if err == nil {
+			return parseClusterRecord(b)
+		}
+		if chat.KindOf(err) != chat.KindNotFound {
+			return record, err
+		}
+		why := found(ctx, clusterBucket, clusterKey, first)
+		if why == nil {
+			return mine, nil
+		}
+		if _, _, err := records.Get(ctx, clusterKey); err == nil { // another node was quicker
+			continue
+		}
+		if chat.KindOf(why) == chat.KindConflict {
+			why = n.mayFound(ctx, true)
+		}
+		n.doing(why.Error())
+		select {
+		case <-time.After(joinLook):
+		case <-ctx.Done():
+			return record, ctx.Err()
+		}
+	}
 }
 
 func parseClusterRecord(b []byte) (record clusterRecord, err error) {

@@ -71,6 +71,7 @@ type Node struct {
 	since        chat.Millis // when Start was called
 	serves       atomic.Bool // clients are let in
 	drain        func()      // tells whoever started it to stop it; nil: the operator can't
+	words        *words      // nil: a node alone
 
 	started  atomic.Bool // Start is through: what is above doesn't change any more
 	serving  sync.WaitGroup
@@ -183,6 +184,9 @@ func (n *Node) begin(ctx context.Context) (err error) {
 	if n.member != nil {
 		n.member.expiry(n.registry)
 		n.serving.Go(func() { n.member.watchExpiry(n.quit, n.log) })
+		if n.words, err = n.nats.speak(n.word, n.data.settleAll); err != nil {
+			return err
+		}
 		if err := n.meetPeers(ctx); err != nil {
 			return err
 		}
@@ -190,6 +194,7 @@ func (n *Node) begin(ctx context.Context) (err error) {
 	if err := n.openPatiently(ctx); err != nil {
 		return err
 	}
+	n.words.close()
 	if err := n.data.settle(); err != nil {
 		return &DataError{n.data.path, fmt.Sprintf("can't be written: %v", reason(err))}
 	}
@@ -248,7 +253,8 @@ func (n *Node) open(ctx context.Context) (err error) {
 		QueueRetention: c.QueueRetention, Log: n.log.With("part", "store"), Registry: metrics, Fatal: n.fail, Progress: n.doing,
 	}
 	if n.member != nil {
-		o.Replicas, o.Join, o.Beside, o.Leads, o.Heirs, o.Certain = replicas, n.agree, n.suits, n.nats.leads, n.heirs, n.certain
+		o.Replicas, o.MayFound, o.Join, o.Beside = replicas, n.mayFound, n.agree, n.suits
+		o.Leads, o.Heirs, o.Certain = n.nats.leads, n.heirs, n.certain
 		o.Scrub = jetstream.ScrubOptions{Interval: c.ScrubInterval, Rate: int64(c.ScrubRate) << 20, Refill: n.refill}
 	}
 	n.stage.is("creating streams")

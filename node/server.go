@@ -113,6 +113,11 @@ func startServer(d *directory, name string, safe bool, m *member, log *slog.Logg
 // process lives the server does.
 func (n *natsServer) connect(name string) (*nats.Conn, error) { return n.connectAs(n.user, name) }
 
+// connectSystem opens one to the system account.
+func (n *natsServer) connectSystem(name string) (*nats.Conn, error) {
+	return n.connectAs(n.system, name)
+}
+
 func (n *natsServer) connectAs(user nkeys.KeyPair, name string) (*nats.Conn, error) {
 	public, err := user.PublicKey()
 	if err != nil {
@@ -151,7 +156,8 @@ func (l *natsLog) Tracef(string, ...any)              {}
 
 func (l *natsLog) Warnf(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	if strings.HasPrefix(text, "Filestore [") && strings.Contains(text, "Stream state") || slices.ContainsFunc(ordinary, func(s string) bool { return strings.HasPrefix(text, s) }) {
+	if strings.HasPrefix(text, "Filestore [") && strings.Contains(text, "Stream state") ||
+		strings.HasPrefix(text, "Catchup for stream") && strings.Contains(text, "resetting first sequence") || slices.ContainsFunc(ordinary, func(s string) bool { return strings.HasPrefix(text, s) }) {
 		l.log.Debug(text) // it mends itself at each start
 		return
 	}

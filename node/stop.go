@@ -47,6 +47,7 @@ func (n *Node) stop(ctx context.Context) error {
 		n.stage.is("finishing what was taken")
 	}
 	failed = n.closeOpened(ctx)
+	n.words.close()
 	if n.nats != nil {
 		n.stage.is("stopping NATS")
 		n.nats.shutdown()
@@ -158,6 +159,7 @@ func (n *Node) closeEarly() (err error) {
 		_ = n.listener.Close()
 	}
 	n.closeAdmin()
+	n.words.close()
 	if n.nats != nil {
 		n.nats.shutdown()
 	}

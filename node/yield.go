@@ -74,7 +74,7 @@ func (n *natsServer) yield(ctx context.Context) error {
 	if !n.server.JetStreamIsLeader() {
 		return nil
 	}
-	nc, err := n.connectAs(n.system, "yield")
+	nc, err := n.connectSystem("yield")
 	if err != nil {
 		return err
 	}

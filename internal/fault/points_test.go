@@ -109,7 +109,7 @@ func TestKilledBetweenAnyTwoSteps(t *testing.T) {
 	r.begin()
 	l.talk(random, 300*time.Millisecond, 600*time.Millisecond)
 	node.Kill()
-	all := deaths(random, func(point string) bool { return !of(point, "close", "repair") })
+	all := deaths(random, func(point string) bool { return !of(point, "close", "repair", "grow") })
 	began := time.Now()
 	var longest time.Duration
 	var which death

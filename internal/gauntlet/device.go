@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"natter/chat"
@@ -205,6 +206,7 @@ func (w *crowd) page(a *client.Account, room chat.RoomID, after chat.Seq, each f
 // take the next goes to somebody else.
 type hopper struct {
 	nodes []*node
+	alone *atomic.Bool // there is only the first
 	next  http.RoundTripper
 
 	mu     sync.Mutex
@@ -214,7 +216,7 @@ type hopper struct {
 }
 
 func (w *crowd) hopper(random *rand.Rand) *hopper {
-	return &hopper{nodes: w.cluster.nodes, next: w.cluster.http.Transport, random: rand.New(rand.NewPCG(random.Uint64(), 3))}
+	return &hopper{nodes: w.cluster.nodes, alone: &w.cluster.alone, next: w.cluster.http.Transport, random: rand.New(rand.NewPCG(random.Uint64(), 3))}
 }
 
 // stay sends what comes to one node.
@@ -230,6 +232,9 @@ func (h *hopper) RoundTrip(req *http.Request) (*http.Response, error) {
 	n := h.only
 	for n == nil || n == h.shy && n != h.only && len(h.nodes) > 1 {
 		n = h.nodes[h.random.IntN(len(h.nodes))]
+	}
+	if h.alone.Load() {
+		n = h.nodes[0]
 	}
 	h.mu.Unlock()
 	other := req.Clone(req.Context())

@@ -12,7 +12,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -117,6 +119,8 @@ type cluster struct {
 	lan    *lan // nil over loopback
 	http   *http.Client
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	alone  atomic.Bool     // there is only the first node so far,
+	member process.Options // which is to be this
 }
 
 // newCluster prepares n nodes in dir: those of a scenario with lines to cut in a
@@ -147,7 +151,7 @@ func newCluster(ctx context.Context, binary, dir string, n int, s *Scenario) (_ 
 		}
 		one.opts = process.Options{
 			Binary: binary, Data: filepath.Join(dir, "data-"+one.name), Listen: addresses[i].listen, Admin: addresses[i].admin,
-			Args: append(s.Args, "--rate-limits=off", "--name="+one.name, "--heartbeat=5s", "--insecure=on", "--max-sockets-per-user=1000"),
+			Args: append(slices.Clone(s.Args), "--rate-limits=off", "--name="+one.name, "--heartbeat=5s", "--insecure=on", "--max-sockets-per-user=1000"),
 			Log:  &locked{to: one.log}, Dial: c.dial,
 		}
 		if c.lan != nil {
@@ -160,8 +164,12 @@ func newCluster(ctx context.Context, binary, dir string, n int, s *Scenario) (_ 
 			one.opts.Data = filepath.Join(one.disk.Dir, "data")
 		}
 	}
+	plain := c.nodes[0].opts
 	if n > 1 {
 		err = c.join(ctx, addresses)
+	}
+	if s.Alone {
+		c.standAlone(plain)
 	}
 	return c, err
 }
@@ -212,6 +220,14 @@ func freePorts(n int) ([]string, error) {
 		return nil, errors.New("no free ports")
 	}
 	return ports, nil
+}
+
+// begin starts all nodes, or the one there is so far, and waits until they are ready.
+func (c *cluster) begin(ctx context.Context) error {
+	if !c.alone.Load() {
+		return c.startAll(ctx)
+	}
+	return errors.Join(c.nodes[0].start(), c.nodes[0].ready(ctx))
 }
 
 // startAll starts every node that is down and waits until all are ready.

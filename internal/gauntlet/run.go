@@ -35,6 +35,7 @@ type Scenario struct {
 	Name    string
 	Title   string
 	Nodes   int  // it makes sense with at least so many
+	Alone   bool // it begins with one node, which grows
 	Network bool // it cuts lines
 	Disks   bool // its disks forget, or run full
 	Lossy   bool // shows what the others don't lose: it may
@@ -126,7 +127,7 @@ func (r *Run) play() (err error) {
 		return err
 	}
 	began := time.Now()
-	if err := r.cluster.startAll(r.ctx); err != nil {
+	if err := r.cluster.begin(r.ctx); err != nil {
 		return err
 	}
 	r.count("first start to ready", time.Since(began))

@@ -44,6 +44,7 @@ var Scenarios = []*Scenario{
 	{Name: "replace", Title: "a node dies with its data, and an empty one takes its place", Nodes: 3, Traffic: usual, Limit: 8 * time.Minute, story: replace},
 	{Name: "damage", Title: "bits flipped in the files of one node's copies, and their end cut off", Nodes: 3, Args: []string{"--scrub-interval=10s", "--scrub-rate=64"}, Traffic: usual, Limit: 12 * time.Minute, story: damage},
 	{Name: "swarm", Title: "a node with 3,000 clients of its own dies", Nodes: 3, Traffic: usual, Limit: 10 * time.Minute, story: swarm},
+	{Name: "grow", Title: "one node grows into three, by a growth that is killed and run again; then one is killed", Nodes: 3, Alone: true, Traffic: usual, Limit: 8 * time.Minute, story: grow},
 }
 
 // calm is a run without a fault.

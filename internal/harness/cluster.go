@@ -2,6 +2,7 @@ package harness
 
 import (
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -56,6 +57,22 @@ func StartCluster(t testing.TB, args ...string) *Cluster {
 	}
 	c.WaitReady()
 	return c
+}
+
+// Alone is a node alone at the first member's addresses, with a store of its own and
+// before its first start: what the cluster may be grown from.
+func (c *Cluster) Alone(t testing.TB, args ...string) *Node {
+	t.Helper()
+	a := c.Nodes[0].opts
+	return newNode(t, Binary(t), filepath.Join(filepath.Dir(c.Authority), "alone"), a.Listen, a.Admin, args)
+}
+
+// Grow is the command that makes the cluster of a node's store, as the first member,
+// by any program; it isn't started.
+func (c *Cluster) Grow(binary string, old *Node) *exec.Cmd {
+	a := c.Nodes[0].opts
+	args := []string{"cluster", "grow", old.Data(), "--listen", a.Listen, "--data", a.Data, "--admin", a.Admin}
+	return exec.Command(binary, append(args, a.Args...)...)
 }
 
 // WaitReady waits until every node may take traffic, and tells how long it took.
