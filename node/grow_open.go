@@ -32,6 +32,11 @@ func (g *growing) open(old string) (already bool, err error) {
 	if g.data, err = openDirectory(c.Data, as, now); err != nil {
 		return false, err
 	}
+	own, err := openRoll(g.data, c.Name, len(c.Cluster), g.log.With("part", "roll"))
+	if err != nil {
+		return false, err
+	}
+	g.member.enter(own)
 	if g.data.made.Joined {
 		if g.old.made.Grown.ClusterID != "" {
 			return true, nil
