@@ -78,7 +78,7 @@ check: ## what CI runs, to the letter
 
 .PHONY: test-go
 test-go: ## Go tests with the race detector, the stories and the examples among them
-	$(GO) test -race -vet=off -timeout 8m ./...
+	$(GO) test -race -vet=off -timeout 20m ./...
 
 # Two at a time with one worker each. A run that ends in the very moment of its
 # deadline may report that as a failure (golang/go#75804); without an input it
