@@ -88,6 +88,7 @@ func TestSnapshot(t *testing.T) {
 		t.Errorf("%d, %v", last, err)
 	}
 }
+
 // FuzzWord: what a member says is read as a member's, or not at all.
 func FuzzWord(f *testing.F) {
 	f.Add([]byte(`{"node":"b","grows":true,"partitions":4,"format":1,"free_bytes":1099511627776}`))
