@@ -54,8 +54,8 @@ func serve(ctx context.Context, c *config.Config, out io.Writer) error {
 	defer close(ended)
 	told, drained := make(chan struct{}), make(chan struct{})
 	signals := make(chan os.Signal, 2)
+	// To the end of the process: a signal that comes just then must not be what ends it.
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
-	defer signal.Stop(signals)
 	go func() {
 		if untilTold(ctx, signals, drained, ended, func() { close(told); giveUp() }) {
 			fmt.Fprintln(out, "natter stops at once")

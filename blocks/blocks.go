@@ -9,7 +9,7 @@
 //	subject
 //	        4 bytes, the headers' length, if it has headers
 //	headers and data
-//	sum     8 bytes, of seq, time, subject, headers and data
+//	sum     8 bytes, of seq, time, subject, headers and data; not of their lengths
 package blocks
 
 import (

@@ -25,6 +25,10 @@ func (r *roll) say() []byte {
 		}
 		slices.Sort(c.Known)
 	}
+	return c.bytes()
+}
+
+func (c claim) bytes() []byte {
 	b, err := json.Marshal(c)
 	if err != nil {
 		panic("a claim of strings can't be written: " + err.Error())

@@ -167,16 +167,10 @@ func (d *directory) started() error {
 // store is the id of the directory's streams; one is made for those that have none,
 // as where there are no streams yet.
 func (d *directory) store() (id string, err error) {
-	refuse := func(format string, args ...any) error { return &DataError{d.path, fmt.Sprintf(format, args...)} }
-	switch b, err := os.ReadFile(d.file(storeFile)); {
-	case err == nil:
-		if id = strings.TrimSpace(string(b)); !isStore(id) {
-			return "", refuse("has a %s that isn't the id of a store: %.40q", storeFile, id)
-		}
-		return id, nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return "", refuse("can't be read: %v", reason(err))
+	if id, err = d.storeThere(); id != "" || err != nil {
+		return id, err
 	}
+	refuse := func(format string, args ...any) error { return &DataError{d.path, fmt.Sprintf(format, args...)} }
 	if err := os.MkdirAll(d.file(streamsDir), 0o700); err != nil {
 		return "", refuse("can't be written: %v", reason(err))
 	}
@@ -185,6 +179,21 @@ func (d *directory) store() (id string, err error) {
 		return "", refuse("can't be written: %v", reason(err))
 	}
 	return id, syncDirectory(d.path)
+}
+
+// storeThere is the id of the directory's streams; empty if they have none.
+func (d *directory) storeThere() (id string, err error) {
+	b, err := os.ReadFile(d.file(storeFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", &DataError{d.path, fmt.Sprintf("can't be read: %v", reason(err))}
+	}
+	if id = strings.TrimSpace(string(b)); !isStore(id) {
+		return "", &DataError{d.path, fmt.Sprintf("has a %s that isn't the id of a store: %.40q", storeFile, id)}
+	}
+	return id, nil
 }
 
 func (d *directory) file(name string) string { return filepath.Join(d.path, name) }

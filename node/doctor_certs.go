@@ -103,10 +103,15 @@ func (e *examination) peer(ctx context.Context, address string) Check {
 	if deadline, ok := ctx.Deadline(); ok {
 		_ = conn.SetDeadline(deadline)
 	}
-	other, err := e.member.shakeHands(ctx, conn, address)
+	store, err := (&directory{path: e.c.Data}).storeThere()
+	if err != nil {
+		is.Found, is.Do = "isn't asked: "+err.Error(), "see what the check of data says"
+		return is
+	}
+	other, err := e.member.shakeHands(ctx, conn, address, store)
 	switch {
 	case err != nil:
-		is.Found, is.Do = err.Error(), "see that it is a member's cluster_listen, and give every member a certificate of one authority that names its host in cluster; OPERATIONS, \"Certificates\", goes through it"
+		is.Found, is.Do = err.Error(), "see that it is a member's cluster_listen, and give every member a certificate of one authority that names its host in cluster; OPERATIONS, \"Certificates\", goes through it. If this node's data is lost, `natter cluster replace "+e.c.Name+"` lets it in"
 	case other.Subject.CommonName == e.c.Name:
 		is.Found, is.Do = fmt.Sprintf("is a node %q, as this one is", e.c.Name), "give each node a name and a certificate of its own"
 	case other.NotAfter.Sub(e.now) < expiryWarning:
@@ -122,10 +127,16 @@ func (e *examination) peer(ctx context.Context, address string) Check {
 const refusedWithin = time.Second
 
 // shakeHands proves who this node is on a route, which begins with that, and has the other
-// one prove it. The route isn't used.
-func (m *member) shakeHands(ctx context.Context, conn net.Conn, address string) (other *x509.Certificate, err error) {
+// one prove it. It tells its store, if it has one. The route isn't used.
+func (m *member) shakeHands(ctx context.Context, conn net.Conn, address, store string) (other *x509.Certificate, err error) {
 	host, _, _ := net.SplitHostPort(address) // config has checked it
 	settings := m.certs.TLS(func(c *x509.Certificate) { other = c })
+	if store != "" {
+		settings = m.certs.Route(claim{Store: store}.bytes, func(c *x509.Certificate, _ []byte) error {
+			other = c
+			return nil
+		})
+	}
 	settings.ServerName = host
 	secure := tls.Client(conn, settings)
 	if err := secure.HandshakeContext(ctx); err != nil {
