@@ -253,7 +253,6 @@ func (s *Store) start(recovered map[int]*recovery) error {
 			return err
 		}
 		s.tellers = append(s.tellers, t)
-		s.goes(func() { t.run(s.ctx) })
 	}
 	for p := range s.o.Partitions {
 		out, err := s.newPublisher(fmt.Sprintf("projector-%d", p))
@@ -261,29 +260,35 @@ func (s *Store) start(recovered map[int]*recovery) error {
 			return err
 		}
 		out.fault = s.o.fault
-		pr := newProjector(s, p, out, recovered[p])
-		s.projectors = append(s.projectors, pr)
-		s.goes(func() { pr.run(s.ctx) })
+		s.projectors = append(s.projectors, newProjector(s, p, out, recovered[p]))
 	}
 	for p := range s.o.Partitions {
 		out, err := s.newPublisher(fmt.Sprintf("committer-%d", p))
 		if err != nil {
 			return err
 		}
-		k := newCommitter(s, p, out)
-		s.committers = append(s.committers, k)
-		s.goes(func() { k.run(s.ctx) })
+		s.committers = append(s.committers, newCommitter(s, p, out))
 	}
 	out, err := s.newPublisher("cursors")
 	if err != nil {
 		return err
 	}
 	s.cursors = newCursors(s, out)
-	s.goes(func() { s.cursors.run(s.ctx) })
 	if out, err = s.newPublisher("seen"); err != nil {
 		return err
 	}
 	s.seen = newSeen(s, out)
+	// Each of them may ask for the others, so all are there before the first begins.
+	for _, t := range s.tellers {
+		s.goes(func() { t.run(s.ctx) })
+	}
+	for _, pr := range s.projectors {
+		s.goes(func() { pr.run(s.ctx) })
+	}
+	for _, k := range s.committers {
+		s.goes(func() { k.run(s.ctx) })
+	}
+	s.goes(func() { s.cursors.run(s.ctx) })
 	s.goes(func() { s.seen.run(s.ctx) })
 	s.goes(func() { s.leases.keep(s.ctx) })
 	s.goes(func() { s.places.keep(s.ctx) })
