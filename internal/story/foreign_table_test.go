@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -220,7 +222,13 @@ func (f *foreigner) subjects(t *testing.T) {
 // members: who has a member's certificate is greeted, or the refusals above would prove
 // nothing; but even they are no client of NATS without the key of the node's start.
 func (f *foreigner) members(t *testing.T) {
-	own := f.trusting(&f.member.TLS(nil).Certificates[0])
+	store, err := os.ReadFile(filepath.Join(f.c.Nodes[1].Data(), "jetstream", "store"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair := f.member.TLS(nil).Certificates[0]
+	pair.SignedCertificateTimestamps = [][]byte{fmt.Appendf(nil, `{"store":%q}`, strings.TrimSpace(string(store)))}
+	own := f.trusting(&pair)
 	for _, address := range []string{f.route, f.client} {
 		if got := f.knock(t, address, own, ""); !strings.HasPrefix(got, "INFO {") {
 			t.Errorf("%s greets a member with %.200q", address, got)
