@@ -31,8 +31,13 @@ func parseMarkSubject(subject string) (chat.UserID, chat.RoomID, error) {
 	return chat.UserID(parts[2]), chat.RoomID(parts[3]), nil
 }
 
+// HistoryReads is how many reads of rooms and their pages were begun. Each may bring a
+// block of a stream, of up to 4 MiB, into memory, until the next collections.
+func (s *Store) HistoryReads() uint64 { return s.historyReads.Load() }
+
 // Room implements chat.History.
 func (h history) Room(ctx context.Context, id chat.RoomID) (*chat.Room, *chat.Message, error) {
+	h.s.historyReads.Add(1)
 	p := h.s.roomPartition(id)
 	if err := h.s.authority(ctx, p, id); err != nil {
 		return nil, nil, err
@@ -153,6 +158,7 @@ func (h history) mine(ctx context.Context, p int, u chat.UserID) ([]stored, erro
 // Page implements chat.History: the sealed pages in one request, and the tail
 // after them in another, however deep in the room.
 func (h history) Page(ctx context.Context, id chat.RoomID, from, to chat.Seq) ([]chat.Message, error) {
+	h.s.historyReads.Add(1)
 	p := h.s.roomPartition(id)
 	from = max(from, 1)
 	newest, err := h.s.reader.last(ctx, numbered(streamHistory, p), subjectMessages(p, id))

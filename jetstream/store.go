@@ -78,11 +78,12 @@ type Store struct {
 	metrics *metrics
 	origin  string // <node>.<run>: where results for this run go
 
-	control *nats.Conn // streams, results, tell-all
-	js      jetstream.JetStream
-	conns   []*nats.Conn
-	reader  *reader
-	tails   []*nats.Conn // of a cluster, by partition: what follows its streams
+	control      *nats.Conn // streams, results, tell-all
+	js           jetstream.JetStream
+	conns        []*nats.Conn
+	reader       *reader
+	historyReads atomic.Uint64
+	tails        []*nats.Conn // of a cluster, by partition: what follows its streams
 
 	floors     floors // nil where the node is alone
 	partitions partitions

@@ -2,6 +2,7 @@ package node
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -34,15 +35,23 @@ func (n *Node) giveBackMemory() {
 	}
 	tick := time.NewTicker(memoryLook)
 	defer tick.Stop()
+	shed := time.NewTicker(shedLook)
+	defer shed.Stop()
 	var (
 		t tide
 		r headroom
 		c collecting
+		b shedding
 	)
 	_, own := os.LookupEnv("GOGC")
 	for {
 		select {
 		case <-tick.C:
+		case <-shed.C:
+			if b.due(n.store.HistoryReads(), cycles(), r) && !own {
+				runtime.GC()
+			}
+			continue
 		case <-n.quit:
 			return
 		}
@@ -67,7 +76,9 @@ func (n *Node) giveBackMemory() {
 // 100 % such blocks pile up: paging at random through an hour's history took a node
 // from 300 to 540 MB and further with each block written. So a node collects as
 // early as is cheap, and later where the processors are needed for other things.
-var heapSteps = [...]int{10, 25, 50, 100}
+const wideHeap = 100
+
+var heapSteps = [...]int{10, 25, 50, wideHeap}
 
 const (
 	// dearSeconds of processors a second in collecting are too many, cheapSeconds
@@ -77,6 +88,38 @@ const (
 	// cheapLooks in a row, so that a pause in a busy time changes nothing.
 	cheapLooks = 10
 )
+
+// Blocks that were read for a page of history live until a collection, and their
+// buffers two more; the next ones are read into those, so that reading more doesn't
+// bring a collection nearer: what was in memory was all of history that is read between two
+// collections, up to 17 pages' blocks a second for 2 s and more. So a node collects
+// after shedReads of them, at most each shedLook, where collecting is cheap.
+const (
+	shedLook  = 500 * time.Millisecond
+	shedReads = 4
+)
+
+// shedding tells when blocks that were read should go.
+type shedding struct{ reads, cycles uint64 }
+
+// due is called once for each shedLook with the reads and the collections there ever were.
+func (b *shedding) due(reads, cycles uint64, r headroom) bool {
+	if cycles != b.cycles || heapSteps[r.step] == wideHeap {
+		b.reads, b.cycles = reads, cycles
+		return false
+	}
+	if reads-b.reads < shedReads {
+		return false
+	}
+	b.reads, b.cycles = reads, cycles+1
+	return true
+}
+
+func cycles() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/cycles/total:gc-cycles"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
 
 // collecting adds up what collecting took of processors. The runtime tells the time
 // it was at it, by the clock: where other processes want the same processors, most of

@@ -77,3 +77,26 @@ func TestCollectingCountsWhatTheSystemGave(t *testing.T) {
 		}
 	}
 }
+
+func TestBlocksThatWereReadAreShed(t *testing.T) {
+	cheap, dear := headroom{}, headroom{step: len(heapSteps) - 1}
+	var s shedding
+	for i, look := range []struct {
+		reads, cycles uint64
+		room          headroom
+		due           bool
+	}{
+		{3, 7, cheap, false},  // collections that others brought about
+		{6, 7, cheap, false},  // few
+		{7, 7, cheap, true},   // with those before, four
+		{7, 8, cheap, false},  // it was made
+		{99, 9, cheap, false}, // another came by itself
+		{200, 9, dear, false}, // the processors are needed
+		{203, 9, cheap, false},
+		{204, 9, cheap, true},
+	} {
+		if got := s.due(look.reads, look.cycles, look.room); got != look.due {
+			t.Errorf("look %d: %v", i, got)
+		}
+	}
+}
