@@ -72,7 +72,7 @@ func (n *Node) admin() *http.Server {
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	return &http.Server{Handler: guard(n.adminHosts(), http.NewCrossOriginProtection().Handler(mux)), ReadHeaderTimeout: 5 * time.Second}
+	return &http.Server{Handler: guard(n.adminHosts(), mux), ReadHeaderTimeout: 5 * time.Second}
 }
 
 // serveAdmin runs until the server is closed.

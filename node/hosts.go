@@ -68,11 +68,11 @@ func guard(own []string, next http.Handler) http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		switch site := r.Header.Get("Sec-Fetch-Site"); {
 		case !calledRightly(r.Host, own):
-			http.Error(w, fmt.Sprintf("the admin listener isn't called %.100q: ask it by its IP address, or by the name in admin, advertise or public_url", r.Host), http.StatusMisdirectedRequest)
+			refuse(w, http.StatusMisdirectedRequest, fmt.Sprintf("the admin listener isn't called %.100q: ask it by its IP address, or by the name in admin, advertise or public_url", r.Host))
 		case origins.Check(r) != nil:
-			http.Error(w, "the admin listener isn't for the pages of other sites", http.StatusForbidden)
+			refuse(w, http.StatusForbidden, "the admin listener isn't for the pages of other sites")
 		case strings.HasPrefix(r.URL.Path, "/debug/") && (site == "cross-site" || site == "same-site"):
-			http.Error(w, "profiles are not for the pages of other sites", http.StatusForbidden)
+			refuse(w, http.StatusForbidden, "profiles are not for the pages of other sites")
 		default:
 			next.ServeHTTP(w, r)
 		}

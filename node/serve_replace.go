@@ -19,22 +19,22 @@ const OrderHeader = "X-Natter"
 func (n *Node) serveReplace(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	if r.Header.Get(OrderHeader) != "1" {
-		refuseOrder(w, http.StatusForbidden, "an order needs the header "+OrderHeader+": 1")
+		refuse(w, http.StatusForbidden, "an order needs the header "+OrderHeader+": 1")
 		return
 	}
 	if !n.mayOrder(r.Host) {
 		// A page's own name may be made to stand for this machine, and then its
 		// requests bear that name.
-		refuseOrder(w, http.StatusMisdirectedRequest, "the host must be an IP address, localhost, or the host in the setting admin")
+		refuse(w, http.StatusMisdirectedRequest, "the host must be an IP address, localhost, or the host in the setting admin")
 		return
 	}
 	member, store := r.PathValue("member"), r.URL.Query().Get("store")
 	if !chat.ValidID(member) {
-		refuseOrder(w, http.StatusBadRequest, "the member must be a node's name")
+		refuse(w, http.StatusBadRequest, "the member must be a node's name")
 		return
 	}
 	if store != "" && !isStore(store) {
-		refuseOrder(w, http.StatusBadRequest, "store must be the id of a store: 32 hexadecimal digits")
+		refuse(w, http.StatusBadRequest, "store must be the id of a store: 32 hexadecimal digits")
 		return
 	}
 	answer, err := n.replace(r.Context(), member, store)
@@ -53,7 +53,7 @@ func (n *Node) serveReplace(w http.ResponseWriter, r *http.Request) {
 			n.log.Error("a member isn't replaced", "member", member, "err", err)
 			detail = "see the node's log"
 		}
-		refuseOrder(w, status, detail)
+		refuse(w, status, detail)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -73,11 +73,4 @@ func (n *Node) mayOrder(host string) bool {
 		return true
 	}
 	return host != "" && strings.EqualFold(host, bare(n.config.Admin))
-}
-
-// refuseOrder answers with a problem (RFC 9457).
-func refuseOrder(w http.ResponseWriter, status int, detail string) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": detail})
 }
