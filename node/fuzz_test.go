@@ -58,6 +58,7 @@ func FuzzRefill(f *testing.F) {
 // directories do.
 func FuzzGroups(f *testing.F) {
 	f.Add([]byte(`{"LOG-0":"S-R3F-abc","LOG-1":"../x"}`))
+	f.Add([]byte(`{"LOG-0":"."}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, group := range parseGroups(b) {
 			if path := filepath.Join("a", group); filepath.Dir(path) != "a" || path == "a" {
