@@ -237,7 +237,9 @@ func parseGroups(b []byte) map[string]string {
 	if json.Unmarshal(b, &groups) != nil {
 		return nil
 	}
-	maps.DeleteFunc(groups, func(_, group string) bool { return group == "" || group == "." || group == ".." || filepath.Base(group) != group })
+	maps.DeleteFunc(groups, func(_, group string) bool {
+		return group == "." || !filepath.IsLocal(group) || filepath.Base(group) != group
+	})
 	return groups
 }
 
