@@ -64,7 +64,7 @@ func drain(ctx context.Context, address string, quiet time.Duration, tell func(*
 	defer cancel(nil)
 	silence := time.AfterFunc(quiet, func() { cancel(fmt.Errorf("%s says nothing for %s", address, quiet)) })
 	defer silence.Stop()
-	res, err := askAdmin(ctx, http.MethodPost, address, "/drain", http.Header{node.DrainHeader: {"1"}})
+	res, err := askAdmin(ctx, http.MethodPost, address, "/drain", http.Header{node.OrderHeader: {"1"}})
 	if err != nil {
 		return errors.Join(context.Cause(ctx), err)
 	}

@@ -64,15 +64,11 @@ const (
 	drainGoodbye = time.Second
 )
 
-// DrainHeader is the header that POST /drain needs, with the value 1. No page of
-// another origin can send it without asking first, which is refused.
-const DrainHeader = "X-Natter"
-
 // serveDrain answers POST /drain.
 func (n *Node) serveDrain(w http.ResponseWriter, r *http.Request) {
 	switch {
-	case r.Header.Get(DrainHeader) != "1":
-		refuse(w, http.StatusForbidden, "a drain needs the header "+DrainHeader+": 1")
+	case r.Header.Get(OrderHeader) != "1":
+		refuse(w, http.StatusForbidden, "a drain needs the header "+OrderHeader+": 1")
 		return
 	case !n.isAdmin(r.Host):
 		// A page's own name may be made to stand for this machine, and then its

@@ -51,13 +51,13 @@ func TestDrainIsTheOperators(t *testing.T) {
 		header       []string
 		code         int
 	}{
-		{"GET", "", []string{DrainHeader, "1"}, http.StatusMethodNotAllowed},
+		{"GET", "", []string{OrderHeader, "1"}, http.StatusMethodNotAllowed},
 		{"POST", "", nil, http.StatusForbidden},
 		{"POST", "", []string{"Content-Type", "application/x-www-form-urlencoded", "Origin", "http://evil.example"}, http.StatusForbidden},
-		{"POST", "", []string{DrainHeader, "yes"}, http.StatusForbidden},
-		{"POST", "evil.example", []string{DrainHeader, "1"}, http.StatusMisdirectedRequest},
-		{"POST", "127.0.0.1.evil.example:8081", []string{DrainHeader, "1"}, http.StatusMisdirectedRequest},
-		{"OPTIONS", "", []string{"Origin", "http://evil.example", "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", DrainHeader}, http.StatusMethodNotAllowed},
+		{"POST", "", []string{OrderHeader, "yes"}, http.StatusForbidden},
+		{"POST", "evil.example", []string{OrderHeader, "1"}, http.StatusMisdirectedRequest},
+		{"POST", "127.0.0.1.evil.example:8081", []string{OrderHeader, "1"}, http.StatusMisdirectedRequest},
+		{"OPTIONS", "", []string{"Origin", "http://evil.example", "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", OrderHeader}, http.StatusMethodNotAllowed},
 	} {
 		res := asks(t, n, c.method, c.host, c.header...)
 		if res.StatusCode != c.code || res.Header.Get("Access-Control-Allow-Origin") != "" {
@@ -109,8 +109,8 @@ func lines(t *testing.T, r io.Reader) (all []Drain) {
 // the directory is another's to use.
 func TestDrainSaysItsEnd(t *testing.T) {
 	n, told := drainable(t)
-	one := asks(t, n, "POST", "localhost", DrainHeader, "1")
-	two := asks(t, n, "POST", "", DrainHeader, "1")
+	one := asks(t, n, "POST", "localhost", OrderHeader, "1")
+	two := asks(t, n, "POST", "", OrderHeader, "1")
 	<-told
 	<-told
 	stopped := make(chan error, 1)
@@ -141,7 +141,7 @@ func TestDrainSaysItsEnd(t *testing.T) {
 // A stop that wasn't in order is told as one.
 func TestDrainSaysWhatWasNotInOrder(t *testing.T) {
 	n, _ := drainable(t)
-	res := asks(t, n, "POST", "", DrainHeader, "1")
+	res := asks(t, n, "POST", "", OrderHeader, "1")
 	n.nats.log.Errorf("JetStream failed to store a msg on stream 'X': no space left on device")
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()

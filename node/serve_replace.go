@@ -2,10 +2,7 @@ package node
 
 import (
 	"encoding/json"
-	"net"
 	"net/http"
-	"net/netip"
-	"strings"
 
 	"natter/chat"
 )
@@ -22,7 +19,7 @@ func (n *Node) serveReplace(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, "an order needs the header "+OrderHeader+": 1")
 		return
 	}
-	if !n.mayOrder(r.Host) {
+	if !n.isAdmin(r.Host) {
 		// A page's own name may be made to stand for this machine, and then its
 		// requests bear that name.
 		refuse(w, http.StatusMisdirectedRequest, "the host must be an IP address, localhost, or the host in the setting admin")
@@ -58,19 +55,4 @@ func (n *Node) serveReplace(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(answer) // whoever has left needs no answer
-}
-
-// mayOrder tells whether a request's Host may be the admin listener's.
-func (n *Node) mayOrder(host string) bool {
-	bare := func(s string) string {
-		if name, _, err := net.SplitHostPort(s); err == nil {
-			return name
-		}
-		return strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")
-	}
-	host = bare(host)
-	if _, err := netip.ParseAddr(host); err == nil || strings.EqualFold(host, "localhost") {
-		return true
-	}
-	return host != "" && strings.EqualFold(host, bare(n.config.Admin))
 }
