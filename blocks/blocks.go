@@ -75,6 +75,18 @@ func first(file []byte) (record, bool) {
 	return r, true
 }
 
+// FirstSeq is the sequence of the first record of a file that begins with b; false if b is
+// too short to tell.
+func FirstSeq(b []byte) (seq uint64, ok bool) {
+	if len(b) < SeqBytes {
+		return 0, false
+	}
+	return record(b).seq(), true
+}
+
+// SeqBytes is how much of a file FirstSeq wants.
+const SeqBytes = 12
+
 func (r record) subject() int { return int(binary.LittleEndian.Uint16(r[20:])) }
 
 // beforeData is how much lies before headers and data.

@@ -35,6 +35,22 @@ func parseMarkSubject(subject string) (chat.UserID, chat.RoomID, error) {
 // block of a stream, of up to 4 MiB, into memory, until the next collections.
 func (s *Store) HistoryReads() uint64 { return s.historyReads.Load() }
 
+// HistoryStream names the stream of a partition's rooms and pages.
+func HistoryStream(partition int) string { return numbered(streamHistory, partition) }
+
+// ReadBack reads the first two entries of a block of a stream, backwards; the first has that
+// sequence. nats-server takes it for the end of somebody's way back through the block, and
+// lets go of the block if it wasn't written for 10 s (filestore.go, fetchMsgEx and
+// msgForSeqLocked). In a cluster it asks the server of this node, if that has the stream.
+func (s *Store) ReadBack(ctx context.Context, stream string, first uint64) error {
+	for _, seq := range [...]uint64{first + 1, first} {
+		if _, err := s.reader.one(ctx, stream, ask{Seq: seq}); err != nil && !errors.Is(err, errNone) {
+			return err
+		}
+	}
+	return nil
+}
+
 // Room implements chat.History.
 func (h history) Room(ctx context.Context, id chat.RoomID) (*chat.Room, *chat.Message, error) {
 	h.s.historyReads.Add(1)

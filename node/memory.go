@@ -72,10 +72,10 @@ func (n *Node) giveBackMemory() {
 // How much the heap may grow between two collections, in percent of what lives.
 //
 // Streams keep a block of 4 MiB of a stream in memory when anything in it is read,
-// and let the collector take it and, two collections later, its buffer. With Go's
-// 100 % such blocks pile up: paging at random through an hour's history took a node
-// from 300 to 540 MB and further with each block written. So a node collects as
-// early as is cheap, and later where the processors are needed for other things.
+// and let the collector take it and, two collections later, its buffer; blocks that they
+// wrote themselves are another matter, see hotblocks.go. With Go's 100 % such blocks pile
+// up. So a node collects as early as is cheap, and later where the processors are needed
+// for other things.
 const wideHeap = 100
 
 var heapSteps = [...]int{10, 25, 50, wideHeap}
@@ -91,12 +91,12 @@ const (
 
 // Blocks that were read for a page of history live until a collection, and their
 // buffers two more; the next ones are read into those, so that reading more doesn't
-// bring a collection nearer: what was in memory was all of history that is read between two
-// collections, up to 17 pages' blocks a second for 2 s and more. So a node collects
-// after shedReads of them, at most each shedLook, where collecting is cheap.
+// bring a collection nearer: what is in memory is all of history that is read between two
+// collections. So a node collects after shedReads of them, at most each shedLook, where
+// collecting is cheap: a collection was 14 ms of processors that nobody else wanted.
 const (
-	shedLook  = 500 * time.Millisecond
-	shedReads = 4
+	shedLook  = 250 * time.Millisecond
+	shedReads = 3
 )
 
 // shedding tells when blocks that were read should go.

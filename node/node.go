@@ -344,6 +344,7 @@ func (n *Node) serve() {
 		n.serving.Go(n.noteGroups)
 	}
 	n.serving.Go(n.giveBackMemory)
+	n.serving.Go(n.letGoOfHistory)
 }
 
 // fail notes why the node can't go on, the first time, and wakes Wait.
