@@ -205,7 +205,12 @@ func (d *Device) greet(raw []byte) (*wire.Welcome, error) {
 		d.cursor = []byte(welcome.Cursor)
 	}
 	d.open = true
-	d.out, d.posted = d.out[:0], d.base
+	d.out, d.posted, d.under = d.out[:0], d.base, 0
+	for _, s := range d.pending {
+		if s != nil {
+			s.under = false
+		}
+	}
 	d.goLocked(d.kept)
 	return welcome, nil
 }

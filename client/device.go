@@ -95,6 +95,7 @@ type Device struct {
 	base    uint64
 	kept    uint64 // sends below it are in the Outbox, or there is none: they may go
 	posted  uint64 // sends below it were handed to this connection's write
+	under   int    // of them have no answer yet
 	asks    map[uint64]chan error
 	lastAsk uint64
 	welcome wire.Welcome

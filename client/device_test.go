@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -286,6 +287,68 @@ func TestAnotherToken(t *testing.T) {
 		t.Errorf("ended with %v", d.Err())
 	}
 	d.Close()
+}
+
+// TestManySendsKeepTheirOrder: of what gathered while nobody answered no more goes out
+// than a server takes, and the rest as answers come.
+func TestManySendsKeepTheirOrder(t *testing.T) {
+	const many = 3*sendsUnderWay + 7
+	full := make(chan struct{})
+	goOn := make(chan struct{})
+	var came []string
+	url := serve(t,
+		func(c *line) { // takes some, answers none of them
+			c.welcome("c0", 0)
+			for range sendsUnderWay {
+				c.readSend()
+			}
+			c.close(wire.CloseUnavailable)
+		},
+		func(c *line) {
+			c.welcome("c0", 0)
+			var waiting []*wire.Send
+			for range sendsUnderWay {
+				waiting = append(waiting, c.readSend())
+			}
+			close(full)
+			<-goOn
+			for seq := 1; seq <= many; seq++ {
+				s := waiting[0]
+				came = append(came, s.ClientID)
+				c.write(&wire.Sent{Ref: s.Ref, MessageID: wire.MessageID(seq), Seq: chat.Seq(seq)})
+				if waiting = waiting[1:]; seq+len(waiting) < many {
+					waiting = append(waiting, c.readSend())
+				}
+			}
+			c.idle()
+		})
+	d := Dial(t.Context(), options(url))
+	defer d.Close()
+	var sent []string
+	answered := make(chan Receipt, many)
+	for range many {
+		key := d.Send(Outgoing{Room: "r1", Text: "hello"}, func(r Receipt, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			answered <- r
+		})
+		sent = append(sent, key.String())
+	}
+	<-full
+	d.mu.Lock()
+	under, posted := d.under, int(d.posted-d.base)
+	d.mu.Unlock()
+	if under != sendsUnderWay || posted != sendsUnderWay {
+		t.Errorf("%d of %d sends went out, %d without an answer", posted, many, under)
+	}
+	close(goOn)
+	for range many {
+		<-answered
+	}
+	if !slices.Equal(came, sent) {
+		t.Error("they came in another order")
+	}
 }
 
 // TestWaitWhenAsked: unavailable is no answer; the same send goes out again.

@@ -28,6 +28,7 @@ type sending struct {
 	frame []byte
 	key   chat.ClientID
 	done  func(Receipt, error) // nil when answered
+	under bool                 // it was handed to this connection and has no answer
 }
 
 // Send sends a message and returns at once; with an Outbox, when the message is
@@ -37,7 +38,8 @@ type sending struct {
 // isn't an answer on any. Messages go out in the order of the calls, and again
 // in that order after a reconnect. A refusal that asks to wait (unavailable,
 // too_many) isn't told: the message goes out again when the time has come, then
-// perhaps behind later ones. What ends with ErrClosed stays in an Outbox.
+// perhaps behind later ones. At most 128 are under way at a time, which is less than
+// a server refuses, however many have gathered. What ends with ErrClosed stays in an Outbox.
 func (d *Device) Send(m Outgoing, done func(Receipt, error)) chat.ClientID {
 	if m.ClientID.IsZero() {
 		m.ClientID = NewKey()
@@ -83,12 +85,18 @@ func (d *Device) goLocked(ref uint64) {
 	if !d.open {
 		return
 	}
-	for d.posted = max(d.posted, d.base); d.posted < d.kept; d.posted++ {
+	for d.posted = max(d.posted, d.base); d.posted < d.kept && d.under < sendsUnderWay; d.posted++ {
 		if s := d.pending[d.posted-d.base]; s.done != nil {
+			d.under, s.under = d.under+1, true
 			d.postLocked(s.frame)
 		}
 	}
 }
+
+// sendsUnderWay bounds the sends without an answer on one connection; the rest wait
+// for answers. A server refuses those over 256 for now, and they would then come behind
+// later ones.
+const sendsUnderWay = 128
 
 // sweepLocked forgets the sends at the head that have been answered.
 func (d *Device) sweepLocked() {
@@ -143,9 +151,14 @@ func (d *Device) answered(ref []byte, receipt Receipt, refused *wire.Problem) {
 			d.mu.Unlock()
 			return
 		}
-		done, key, d.pending[i].done = d.pending[i].done, d.pending[i].key, nil
+		s := d.pending[i]
+		done, key, s.done = s.done, s.key, nil
+		if s.under {
+			d.under, s.under = d.under-1, false
+		}
 	}
 	d.sweepLocked()
+	d.goLocked(d.kept)
 	d.mu.Unlock()
 	switch {
 	case done == nil: // answered before, on an earlier connection

@@ -36,7 +36,7 @@ var Failpoints = []string{
 	"project.answered",     // its results are out, its checkpoint isn't due yet
 	"project.finished",     // a checkpoint may pass it
 	"checkpoint.due",       // a checkpoint is made
-	"checkpoint.published", // and sent
+	"checkpoint.window",    // some of the client_ids it speaks of are written
 	"checkpoint.written",   // and written
 
 	// Sealing.

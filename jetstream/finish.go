@@ -26,6 +26,7 @@ type finisher struct {
 // finisher waits for the takes' acks in order until one fails, which cancels.
 func (p *projector) finisher(ctx context.Context, cancel context.CancelCauseFunc) {
 	f := &finisher{p: p, k: newKeeping(p)}
+	defer func() { <-f.k.saving }() // none is written behind the next survey
 	tick := time.NewTicker(f.k.every())
 	defer tick.Stop()
 	for {
@@ -51,8 +52,7 @@ func (p *projector) finisher(ctx context.Context, cancel context.CancelCauseFunc
 			f.k.save(ctx)
 			p.beat()
 		case asked := <-p.settling:
-			f.k.settle(ctx)
-			close(asked)
+			asked <- f.k.settle(ctx)
 		case <-ctx.Done():
 			return
 		}

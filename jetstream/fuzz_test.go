@@ -19,7 +19,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(must(encode(&cursorRecord{Epoch: 1, Seq: 2, Place: 3, Gone: true})))
 	f.Add(must(encode(&resultMessage{Results: []result{{ID: 1, First: 2, Seq: 3, At: 4, Refusal: &refusal{Kind: chat.KindConflict, Detail: "d"}}}})))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, record := range []any{new(batch), new(roomEntry), new(page), new(roomRecord), new(markRecord), new(draftRecord), new(queueEntry), new(checkpoint),
+		for _, record := range []any{new(batch), new(roomEntry), new(page), new(roomRecord), new(markRecord), new(draftRecord), new(queueEntry), new(checkpoint), new(windowRecord),
 			new(cursorRecord), new(resultMessage)} {
 			if decode(data, record) != nil {
 				continue

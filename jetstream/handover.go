@@ -216,7 +216,9 @@ func partitionNamed(stream string) int {
 func (s *Store) stepDown(ctx context.Context, stream, to string) error {
 	for _, p := range s.projectors {
 		if numbered(streamLog, p.partition) == stream {
-			p.settle(ctx)
+			settling, cancel := context.WithTimeout(ctx, settleWithin)
+			_ = p.settle(settling) // who leads next goes further back
+			cancel()
 		}
 	}
 	var failed error
@@ -268,19 +270,23 @@ func (s *Store) askToStepDown(ctx context.Context, stream, to string) error {
 // checkpoint.
 const settleWithin = time.Second
 
-// settle has the finisher keep a checkpoint of what is finished, if it is there.
-func (p *projector) settle(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, settleWithin)
-	defer cancel()
-	kept := make(chan struct{})
+// settle has the finisher keep a checkpoint of what is finished.
+func (p *projector) settle(ctx context.Context) error {
+	kept := make(chan error, 1)
 	select {
 	case p.settling <- kept:
+	case <-p.stopped:
+		return errStopped
 	case <-ctx.Done():
-		return
+		return ctx.Err()
 	}
 	select {
-	case <-kept:
+	case err := <-kept:
+		return err
+	case <-p.stopped:
+		return errStopped
 	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

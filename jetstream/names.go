@@ -3,6 +3,7 @@ package jetstream
 import (
 	"hash/fnv"
 	"strconv"
+	"strings"
 
 	"natter/chat"
 )
@@ -51,6 +52,8 @@ func subjectMark(p int, u chat.UserID, r chat.RoomID) string {
 func subjectDraft(p int, u chat.UserID, r chat.RoomID) string {
 	return "draft." + strconv.Itoa(p) + "." + string(u) + "." + string(r)
 }
+func subjectWindow(p int) string         { return "window." + strconv.Itoa(p) }
+func isWindow(subject string) bool       { return strings.HasPrefix(subject, "window.") }
 func subjectCheckpoint(p int) string     { return "checkpoint." + strconv.Itoa(p) }
 func subjectLive(u chat.UserID) string   { return "live." + string(u) }
 func subjectNews(u chat.UserID) string   { return "news." + string(u) }

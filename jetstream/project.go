@@ -30,9 +30,9 @@ type projector struct {
 	history uint64       // HISTORY-p's sequence as of the last finished take
 	under   *take        // the take whose writes were sent last
 
-	lanes     *lanes             // of a cluster
-	finishing chan *take         // in order
-	settling  chan chan struct{} // asks for a checkpoint now
+	lanes     *lanes          // of a cluster
+	finishing chan *take      // in order
+	settling  chan chan error // asks for a checkpoint now
 	current   chan struct{}
 	caught    bool
 	applied   atomic.Uint64 // log sequence applied
@@ -51,6 +51,8 @@ const (
 	fencedPauses = time.Second
 )
 
+var errStopped = errors.New("the projector has stopped")
+
 // errClaimAged has a claim made anew before the queues drop it.
 var errClaimAged = errors.New("the claim is old")
 
@@ -67,7 +69,7 @@ const (
 
 func newProjector(s *Store, p int, out *publisher, rec *recovery) *projector {
 	return &projector{s: s, partition: p, out: out, rec: rec, current: make(chan struct{}), stopped: make(chan struct{}),
-		settling: make(chan chan struct{})}
+		settling: make(chan chan error)}
 }
 
 // run projects while this node leads the log, until ctx ends.
@@ -401,19 +403,15 @@ func (p *projector) finish(ctx context.Context) error {
 		select {
 		case <-poll.C:
 		case <-p.stopped:
-			return errors.New("the projector has stopped")
+			return errStopped
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 	failpoint("close.finished")
-	acked := make(chan error, 1)
-	p.saveCheckpoint(ctx, *p.kept.Load(), acked)
-	select {
-	case err := <-acked:
-		failpoint("close.kept")
+	if err := p.settle(ctx); err != nil {
 		return err
-	case <-ctx.Done():
-		return ctx.Err()
 	}
+	failpoint("close.kept")
+	return nil
 }

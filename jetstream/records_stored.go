@@ -120,6 +120,9 @@ type checkpoint struct {
 	// form of this checkpoint and this one tells of sequences that are gone, or are
 	// other entries now.
 	Again bool `cbor:"5,keyasint,omitempty"`
+	// Window is the newest windowRecord of what was sent up to Log, in CHECKPOINTS; 0:
+	// there is none, or it isn't known.
+	Window uint64 `cbor:"6,keyasint,omitempty"`
 }
 
 // resultMessage is what a projector answers a node: never stored. Reach is where its

@@ -26,7 +26,8 @@ import (
 //     suffix (mend.go sees to that), so reading each stream from the checkpoint
 //     on tells, for each subject, where writing begins.
 //  3. The client_id window is the one of then: what was sent before the
-//     checkpoint, and may be sent again after it, is read from history.
+//     checkpoint, and may be sent again after it, is read from records written with
+//     it (window.go), and from history where there are none.
 //
 // In numbers: the checkpoint says log 80, HISTORY-0 at 700, SYNC-1 at 900. The
 // survey finds msg.0.R with Upto 95 and sync.1.alice with Upto 90. The batches
@@ -194,55 +195,6 @@ func (s *Store) surveyQueues(ctx context.Context, q int, unsure map[int]*recover
 		}
 		return nil
 	})
-}
-
-// windowAt is the client_id window as it was at a checkpoint, from the entries of
-// history before it. They are found by the stream's own time, which is that of
-// writing: not before the messages' own, but for a clock that was set back.
-func (s *Store) windowAt(ctx context.Context, p int, base checkpoint) (*chat.Window, error) {
-	window := chat.NewWindow()
-	if base.History == 0 {
-		return window, nil
-	}
-	start := (base.At - chat.WindowKept - windowMargin).Time()
-	request := ask{NextFor: subjectMessages(p, "*"), StartTime: &start, Batch: 1000, MaxBytes: 8 << 20}
-	for {
-		found, err := s.reader.many(ctx, numbered(streamHistory, p), request)
-		if err != nil {
-			return nil, err
-		}
-		for _, m := range found.Messages {
-			if m.Sequence > base.History {
-				return window, nil
-			}
-			if err := rememberEntry(window, m); err != nil {
-				return nil, err
-			}
-			request.Seq, request.StartTime = m.Sequence+1, nil
-		}
-		if !found.More || len(found.Messages) == 0 {
-			return window, nil
-		}
-	}
-}
-
-// windowMargin is for clocks that were set back a little.
-const windowMargin = chat.Millis(60_000)
-
-func rememberEntry(window *chat.Window, m stored) error {
-	_, room, err := parseRoomSubject(m.Subject)
-	if err != nil {
-		return err
-	}
-	var entry roomEntry
-	if err := decode(m.Data, &entry); err != nil {
-		return fmt.Errorf("%s at %d: %w", m.Subject, m.Sequence, err)
-	}
-	for i := range entry.Messages {
-		entry.Messages[i].Room = room
-		window.Remember(&entry.Messages[i])
-	}
-	return nil
 }
 
 // chooseBase picks the newest checkpoint that lies reachBack before the last

@@ -232,6 +232,12 @@ func (x *inspection) look(ctx context.Context) error {
 func (x *inspection) lookCheckpoints(ctx context.Context) error {
 	kept := make([][]checkpoint, len(x.logs))
 	err := x.read(ctx, streamCheckpoint, func(m stored) {
+		if isWindow(m.Subject) {
+			if err := decode(m.Data, new(windowRecord)); err != nil {
+				x.unreadable(streamCheckpoint, m, err, true) // history has what it tells
+			}
+			return
+		}
 		var c checkpoint
 		if err := decode(m.Data, &c); err != nil {
 			x.unreadable(streamCheckpoint, m, err, true)

@@ -62,6 +62,9 @@ func someRecords() map[string]any {
 		}},
 		"queue_entry_contact": &queueEntry{Upto: 9, Partition: 3, Events: [][]byte{must(encoding.Marshal(&contact))}},
 		"checkpoint":          &checkpoint{Log: 9, History: 8, Sync: []uint64{1, 2, 3, 4}, At: 1795000000126},
+		"checkpoint_window":   &checkpoint{Log: 9, History: 8, Sync: []uint64{1, 2, 3, 4}, At: 1795000000126, Again: true, Window: 6},
+		"window_record": &windowRecord{Before: 5, After: 7, Log: 9, Since: 8, At: 1795000000126,
+			Sent: appendSent(nil, &chat.Command{Room: "g1", By: "u1", ClientID: client, At: 1795000000126}, &chat.Result{ID: 3 << 40, Seq: 65})},
 	}
 }
 

@@ -27,6 +27,7 @@ type take struct {
 	answers map[string][]result // nil results: told
 	asked   bool                // a room was asked for something
 	proven  bool                // that written is closed shows that the answers hold
+	sent    []byte              // the client_ids of its messages, where the node is alone; see windowRecord
 
 	done      chan struct{} // closed when all is acknowledged
 	written   chan struct{} // closed when all is that the next take waits for
@@ -72,6 +73,9 @@ func (t *take) add(log uint64, origin string, c *chat.Command, out *chat.Outcome
 	t.asked = t.asked || c.Op != chat.OpTell
 	if out.Refusal != nil {
 		return nil
+	}
+	if c.Op == chat.OpSend && !out.Result.Retry && !c.ClientID.IsZero() && t.p.fence == nil {
+		t.sent = appendSent(t.sent, c, &out.Result)
 	}
 	rec := t.p.rec
 	if c.Room != "" {

@@ -26,6 +26,7 @@ var pointTraffic = traffic{people: 6, rate: 150 * slowdown, group: 2, bytes: 120
 var passes = map[string][2]int64{
 	"start.stream":   {3, 10},
 	"epoch.measured": {1, 1}, "epoch.stored": {1, 1},
+	"checkpoint.due": {1, 10}, "checkpoint.window": {1, 10}, "checkpoint.written": {1, 10},
 	"survey.log": {1, 2}, "survey.again": {1, 2}, "survey.history": {1, 2}, "survey.queues": {1, 2}, "window.read": {1, 2}, "replay.caught": {1, 2},
 	"mend.found": {1, 2}, "mend.deleted": {1, 12}, "mend.emptied": {1, 2}, "mend.noted": {1, 1},
 	"tell.begun": {1, 2},
