@@ -40,8 +40,18 @@ func checkFormat(format, people string) error {
 	return nil
 }
 
+// refusal is why a node doesn't do what it is asked, in its words.
+type refusal struct {
+	address string
+	status  int
+	detail  string
+}
+
+// Error is the detail, and whose it is.
+func (r *refusal) Error() string { return r.address + " refuses: " + r.detail }
+
 // askAdmin asks the node whose admin listener is at address, and not by a proxy. The
-// answer is a 200, and its connection ends with it.
+// answer is a 200, and its connection ends with it; what else natter says is a *refusal.
 func askAdmin(ctx context.Context, method, address, path string, header http.Header) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+address+path, http.NoBody)
 	if err != nil {
@@ -61,7 +71,7 @@ func askAdmin(ctx context.Context, method, address, path string, header http.Hea
 	}
 	defer res.Body.Close()
 	if detail := problemIn(io.LimitReader(res.Body, maxProblemBytes)); detail != "" {
-		return nil, fmt.Errorf("%s refuses: %s", address, printable(detail))
+		return nil, &refusal{address, res.StatusCode, printable(detail)}
 	}
 	return nil, fmt.Errorf("%s answers %d to %s: it is no admin listener of natter, or of a version without it", address, res.StatusCode, path)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"natter/chat"
+	"natter/internal/harness"
 )
 
 // order is a node that a scrub asked to have replicas filled; done is to be closed when
@@ -87,20 +88,11 @@ func TestTheScrubHasDamagedReplicasFilled(t *testing.T) {
 // allEqual waits until every stream was found equal after a time.
 func allEqual(c *three, since time.Time) {
 	c.t.Helper()
-	var last *Scrubbed
-	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	harness.WaitUpTo(c.t, 3*time.Minute, "all is equal", func() bool {
 		s := c.any(0)
 		known, err := s.Scrubbed(context.Background())
-		if err == nil {
-			last = known
-			if len(known.Damaged) == 0 && known.Oldest(s.ScrubbedStreams()) > chat.MillisOf(since) {
-				return
-			}
-		}
-		if time.Now().After(deadline) {
-			c.t.Fatalf("not all is equal: %+v, %v", last, err)
-		}
-	}
+		return err == nil && len(known.Damaged) == 0 && known.Oldest(s.ScrubbedStreams()) > chat.MillisOf(since)
+	})
 }
 
 // flipMiddle flips a bit in the middle of the one file that a pattern matches.

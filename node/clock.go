@@ -74,6 +74,7 @@ type clocks struct {
 
 	mu      sync.Mutex
 	offsets map[string]offset
+	forgot  int // how often; what was asked before isn't kept
 
 	stop context.CancelFunc
 	done chan struct{}
@@ -105,16 +106,14 @@ func (c *clocks) measure(ctx context.Context) {
 	live := map[string]bool{}
 	for _, name := range c.peers() {
 		live[name] = true
+		asked := c.forgotten()
 		ahead, within, err := clockOffset(ctx, c.nc, name)
 		if err != nil {
 			c.log.Debug("a node's clock can't be measured", "node", name, "err", err)
 			continue
 		}
 		c.gauge.WithLabelValues(name).Set(ahead.Seconds())
-		c.mu.Lock()
-		before, known := c.offsets[name]
-		c.offsets[name] = offset{ahead, within}
-		c.mu.Unlock()
+		before, known := c.keep(name, offset{ahead, within}, asked)
 		switch was, is := known && beyond(before.ahead, 0), beyond(ahead, within); {
 		case is && !was:
 			c.log.Warn("another node's clock differs: set the clocks right (NTP)", "node", name, "ahead_ms", ahead.Milliseconds(), "limit_ms", clockLimit.Milliseconds())
@@ -150,6 +149,33 @@ func (c *clocks) apart(limit time.Duration) (ahead time.Duration, is bool) {
 	}
 	slices.Sort(differ)
 	return differ[len(differ)/2], true
+}
+
+// forget takes what was measured as unknown, and what is being measured now: it is of
+// before.
+func (c *clocks) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forgot++
+	clear(c.offsets)
+}
+
+func (c *clocks) forgotten() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.forgot
+}
+
+// keep has a node's offset known, unless it was forgotten since it was asked for, and
+// returns what was known of it.
+func (c *clocks) keep(name string, is offset, asked int) (before offset, known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before, known = c.offsets[name]
+	if asked == c.forgot {
+		c.offsets[name] = is
+	}
+	return before, known
 }
 
 // agree is how many others' clocks are not far from this node's.

@@ -20,8 +20,8 @@ import (
 //
 //	it starts with it   the others tell it before it takes its place: the start waits
 //	it jumps            the clock that doesn't jump tells at once, and from that moment on
-//	                    no id is made; then the others tell who is right. If it is the
-//	                    new time, ids begin again from there
+//	                    no id is made, and the time goes on as before; then the others
+//	                    tell who is right. If it is the new time, it counts from there on
 const (
 	clockFar  = 10 * time.Second
 	clockLook = time.Second
@@ -38,14 +38,30 @@ type steady struct{ base atomic.Pointer[time.Time] }
 // set takes the time as it is.
 func (s *steady) set(now time.Time) { s.base.Store(&now) }
 
-// jumped tells whether the clock has jumped since set, by now.
-func (s *steady) jumped(now time.Time) bool {
+// off is by how much the clock has been set ahead since set.
+func (s *steady) off(now time.Time) time.Duration {
 	base := *s.base.Load()
-	return stepped(now.Round(0).Sub(base.Round(0)), now.Sub(base))
+	return now.Round(0).Sub(base.Round(0)) - now.Sub(base)
 }
 
-// stepped tells whether the time of day went on by other than time did.
-func stepped(wall, time time.Duration) bool { return (wall - time).Abs() > clockFar }
+// jumped tells whether the clock has jumped since set.
+func (s *steady) jumped(now time.Time) bool { return s.off(now).Abs() > clockFar }
+
+// now is the time as of the last set, and what has passed since: a jump isn't in it.
+// Differences to what time.Now told are by the clock that doesn't jump, as between any two.
+func (s *steady) now(now time.Time) time.Time {
+	base := *s.base.Load()
+	return base.Add(now.Sub(base))
+}
+
+// now is the time by which tokens end and commands are dated. In a cluster a jump of the
+// clock counts once the others agree with it: or everybody's token would be over at once.
+func (n *Node) now() time.Time {
+	if n.clocks == nil {
+		return time.Now()
+	}
+	return n.steady.now(time.Now())
+}
 
 // newID makes an id, unless the clock has jumped.
 func (n *Node) newID() (chat.MessageID, error) {
@@ -111,17 +127,17 @@ func (n *Node) watchClock() {
 	yielding := func() {} // ends yield
 	defer func() { yielding() }()
 	for held := false; ; {
-		select {
-		case <-tick.C:
-		case <-n.quit:
-			return
-		}
-		jumped := n.steady.jumped(time.Now())
+		off := n.steady.off(time.Now())
+		jumped := off.Abs() > clockFar
 		if jumped && !held {
 			n.log.Warn("this machine's clock has jumped; the other nodes are asked for the time")
+			n.clocks.forget() // what was before the jump
 			n.clocks.measure(ctx)
 		}
 		ahead, far := n.clocks.apart(clockFar)
+		if jumped && !far && n.clocks.agree() < n.lack(nil) { // nobody says that the new time is right
+			ahead, far = off, true
+		}
 		if far != held {
 			yielding()
 			if held = far; held {
@@ -135,15 +151,26 @@ func (n *Node) watchClock() {
 				yielding = func() {}
 			}
 		}
-		if far {
-			continue
+		if !far {
+			n.clockIsRight(ctx, jumped)
 		}
-		if jumped {
-			n.ids.again(ctx)
-			n.steady.set(time.Now())
+		select {
+		case <-tick.C:
+		case <-n.quit:
+			return
 		}
-		if n.clock.Swap(nil) != nil {
-			n.hold(func(h *holds) { h.clock = nil })
-		}
+	}
+}
+
+// clockIsRight takes the time as it is. Small steps are followed from look to look.
+func (n *Node) clockIsRight(ctx context.Context, jumped bool) {
+	if now := time.Now(); jumped || !n.steady.jumped(now) {
+		n.steady.set(now)
+	}
+	if jumped {
+		n.ids.again(ctx)
+	}
+	if n.clock.Swap(nil) != nil {
+		n.hold(func(h *holds) { h.clock = nil })
 	}
 }

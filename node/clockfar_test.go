@@ -3,25 +3,71 @@ package node
 import (
 	"testing"
 	"time"
+	"unsafe"
 
 	"natter/chat"
 	"natter/internal/memory"
 )
 
+// set is now of a clock that was set ahead by some time meanwhile: its time of day is
+// another, what has passed is not. Only Go itself can make one, so its insides are written.
+func set(t *testing.T, now time.Time, ahead time.Duration) time.Time {
+	t.Helper()
+	jumped := now.Add(ahead)
+	(*struct {
+		wall    uint64
+		passed  int64
+		nowhere *time.Location
+	})(unsafe.Pointer(&jumped)).passed -= int64(ahead)
+	if day, passed := jumped.Round(0).Sub(now.Round(0)), jumped.Sub(now); day != ahead || passed != 0 {
+		t.Fatalf("this Go keeps its times in another way: %s ahead, %s later", day, passed)
+	}
+	return jumped
+}
+
 // A clock has jumped when the time of day went on by other than the clock that doesn't
-// jump has.
-func TestAJumpIsSeen(t *testing.T) {
+// jump has. The time goes on as before then, until the new one is set.
+func TestAJumpIsSeenAndDoesNotCount(t *testing.T) {
 	var s steady
-	now := time.Now()
-	s.set(now)
-	later := now.Add(2 * time.Hour) // by both clocks
-	if s.jumped(now) || s.jumped(later) {
+	began := time.Now()
+	s.set(began)
+	later := began.Add(2 * time.Hour) // by both clocks
+	if s.jumped(began) || s.jumped(later) {
 		t.Error("time passes, and it is a jump")
 	}
-	for wall, want := range map[time.Duration]bool{time.Hour: true, -time.Hour: true, 5*time.Second + clockFar: false, 6*time.Second + clockFar: true, -clockFar: true, 0: false} {
-		if got := stepped(wall, 5*time.Second); got != want {
-			t.Errorf("the time of day went on by %s and the other clock by 5 s: %v", wall, got)
+	for by, want := range map[time.Duration]bool{0: false, clockFar: false, -clockFar: false, clockFar + 1: true, -clockFar - 1: true, time.Hour: true, -time.Hour: true} {
+		s.set(began)
+		now := set(t, later, by)
+		if s.off(now) != by || s.jumped(now) != want {
+			t.Errorf("set ahead by %s it is off by %s, jumped: %v", by, s.off(now), s.jumped(now))
 		}
+		if got := s.now(now); !got.Equal(later) || !got.Round(0).Equal(later.Round(0)) || got.Sub(now) != 0 {
+			t.Errorf("set ahead by %s two hours later it is %s, not %s", by, got, later)
+		}
+		if s.set(now); s.jumped(now) || !s.now(now).Round(0).Equal(now.Round(0)) {
+			t.Errorf("set ahead by %s, which is right, it is %s, not %s", by, s.now(now), now)
+		}
+	}
+}
+
+// What was measured before a jump says nothing after it, not even what is on its way.
+func TestForgottenOffsetsDoNotComeBack(t *testing.T) {
+	c := &clocks{offsets: map[string]offset{}}
+	asked := c.forgotten()
+	c.keep("b", offset{}, asked)
+	if c.agree() != 1 {
+		t.Fatal("an offset that was measured isn't known")
+	}
+	c.forget()
+	c.keep("c", offset{}, asked)
+	if n := c.agree(); n != 0 {
+		t.Errorf("%d nodes agree with a clock that they were asked about before it jumped", n)
+	}
+	for _, name := range []string{"b", "c"} {
+		c.keep(name, offset{ahead: -time.Hour}, c.forgotten())
+	}
+	if ahead, far := c.apart(clockFar); !far || ahead != time.Hour {
+		t.Errorf("two others are an hour behind, and this one is %s ahead: %v", ahead, far)
 	}
 }
 

@@ -267,12 +267,12 @@ func (n *Node) open(ctx context.Context) (err error) {
 	}
 	n.stage.is("opening the accounts")
 	n.accounts, err = auth.Open(ctx, auth.Options{
-		Records: n.store.Records("auth"), NewID: n.newID, Log: n.log.With("part", "auth"), RateLimits: c.RateLimits,
+		Records: n.store.Records("auth"), NewID: n.newID, Now: n.now, Log: n.log.With("part", "auth"), RateLimits: c.RateLimits,
 	})
 	if err != nil {
 		return fmt.Errorf("open the accounts: %w", err)
 	}
-	n.contacts, err = contacts.Open(ctx, contacts.Options{Records: n.store.Records("contacts"), Log: n.log.With("part", "contacts")})
+	n.contacts, err = contacts.Open(ctx, contacts.Options{Records: n.store.Records("contacts"), Now: n.now, Log: n.log.With("part", "contacts")})
 	if err != nil {
 		return fmt.Errorf("open the contacts: %w", err)
 	}
@@ -296,7 +296,7 @@ func (n *Node) openEdge() (err error) {
 	n.built = built
 	o := edge.Options{
 		Seen: n.store.Seen(), Log: n.store.Log(), History: n.store.History(), Drafts: n.store.Drafts(), Queues: n.store.Queues(), News: n.store.News(), Cursors: n.store.Cursors(),
-		Auth: n.accounts, Contacts: n.contacts, NewID: n.newID, Ready: n.ready,
+		Auth: n.accounts, Contacts: n.contacts, NewID: n.newID, Now: n.now, Ready: n.ready,
 		NodeID: c.Name, Version: Version, Origins: c.Origins, PublicURL: c.PublicURL,
 		Secure: n.secure != nil || strings.HasPrefix(c.PublicURL, "https:") || strings.HasPrefix(c.Advertise, "https:"), TrustedProxies: c.TrustedProxies,
 		Heartbeat: c.Heartbeat, MaxSocketsPerUser: c.MaxSocketsPerUser, RateLimits: c.RateLimits,

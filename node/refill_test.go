@@ -12,6 +12,7 @@ import (
 
 	"natter/chat"
 	"natter/config"
+	"natter/internal/harness"
 )
 
 // scrubbedCluster is three nodes that compare their copies once a second, with something
@@ -41,13 +42,10 @@ func scrubbedCluster(t *testing.T) (*cluster, []*Node) {
 // waitEqual waits until every stream was found equal on all nodes after a time.
 func waitEqual(t *testing.T, n *Node, since time.Time) {
 	t.Helper()
-	var last *ScrubStatus
-	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if last = n.status(t.Context()).Scrub; last != nil && len(last.Damaged) == 0 && last.Oldest.Time().After(since) {
-			return
-		}
-	}
-	t.Fatalf("not all is equal: %+v", last)
+	harness.WaitUpTo(t, 2*harness.Patience, "all is equal", func() bool {
+		known := n.status(t.Context()).Scrub
+		return known != nil && len(known.Damaged) == 0 && known.Oldest.Time().After(since)
+	})
 }
 
 func logBlocks(t *testing.T, s *config.Config) []string {
@@ -64,14 +62,10 @@ func logBlocks(t *testing.T, s *config.Config) []string {
 func TestDamagedFilesAreSetAsideAtTheStart(t *testing.T) {
 	c, nodes := scrubbedCluster(t)
 	victim := c.all[2]
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if groups, err := nodes[2].data.groups(); err == nil && groups["LOG-0"] != "" {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the names of the Raft groups aren't kept")
-		}
-	}
+	harness.WaitFor(t, "the names of the Raft groups are kept", func() bool {
+		groups, err := nodes[2].data.groups()
+		return err == nil && groups["LOG-0"] != ""
+	})
 	stop(t, nodes[2])
 	if found, err := nodes[2].data.verify(time.Now().Add(time.Minute)); err != nil || found["LOG-0"] != sound || found["HISTORY-0"] != sound {
 		t.Fatalf("of files that nothing happened to: %v, %v", found, err)
@@ -94,14 +88,10 @@ func TestDamagedFilesAreSetAsideAtTheStart(t *testing.T) {
 		t.Errorf("set aside or in doubt: %v", n.compareFirst)
 	}
 	waitEqual(t, n, began)
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if left, err := n.data.aside(); err == nil && len(left) == 0 {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("what was set aside is still there")
-		}
-	}
+	harness.WaitFor(t, "what was set aside is gone", func() bool {
+		left, err := n.data.aside()
+		return err == nil && len(left) == 0
+	})
 	stop(t, n)
 	if found, err := n.data.verify(time.Now().Add(time.Minute)); err != nil || found["LOG-0"] != sound {
 		t.Errorf("filled: %v, %v", found, err)

@@ -111,6 +111,19 @@ func (r *record) shows(reader check.Reader, touched bool, what showing) {
 	}
 }
 
+// acked are the messages that were acknowledged.
+func (r *record) acked() map[chat.ClientID]bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := map[chat.ClientID]bool{}
+	for key, i := range r.byKey {
+		if r.sent[i].acked > 0 {
+			all[key] = true
+		}
+	}
+	return all
+}
+
 // gap is how long somebody waited at most for an answer, within what happened after
 // from: a message that was sent before counts from then on. which chooses messages;
 // nil is all.

@@ -110,27 +110,43 @@ func difference(a, b *digest) string {
 	return ""
 }
 
-// readStore hashes every stream of a store. It reads a copy: a server tidies what
-// it opens.
-func readStore(ctx context.Context, dir string) (_ map[string]*digest, err error) {
+// openCopy opens a copy of a node's store, until discard: a server tidies what it opens.
+func openCopy(dir string) (_ *store, discard func() error, err error) {
 	draft, err := os.MkdirTemp(filepath.Dir(filepath.Dir(dir)), "compared-*")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(draft)) }()
+	remove := func() error { return os.RemoveAll(draft) }
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, remove())
+		}
+	}()
 	// Of the account alone: without its own streams the server is nobody's peer.
-	from := filepath.Join(dir, "jetstream", storeAccount)
-	if err := os.CopyFS(filepath.Join(draft, "jetstream", storeAccount), os.DirFS(from)); err != nil {
-		return nil, err
+	to := filepath.Join(draft, "jetstream", storeAccount)
+	if err := os.CopyFS(to, os.DirFS(filepath.Join(dir, "jetstream", storeAccount))); err != nil {
+		return nil, nil, err
 	}
-	if err := ofOne(filepath.Join(draft, "jetstream", storeAccount, "streams")); err != nil {
-		return nil, err
+	if err := ofOne(filepath.Join(to, "streams")); err != nil {
+		return nil, nil, err
 	}
 	s, err := openStore(draft)
 	if err != nil {
+		return nil, nil, err
+	}
+	return s, func() error {
+		s.close()
+		return remove()
+	}, nil
+}
+
+// readStore hashes every stream of a store.
+func readStore(ctx context.Context, dir string) (_ map[string]*digest, err error) {
+	s, discard, err := openCopy(dir)
+	if err != nil {
 		return nil, err
 	}
-	defer s.close()
+	defer func() { err = errors.Join(err, discard()) }()
 	all := map[string]*digest{}
 	list := s.js.ListStreams(ctx)
 	for info := range list.Info() {
@@ -142,7 +158,7 @@ func readStore(ctx context.Context, dir string) (_ map[string]*digest, err error
 		return nil, err
 	}
 	// What the server passes over, it says nowhere.
-	dirs, err := os.ReadDir(filepath.Join(from, "streams"))
+	dirs, err := os.ReadDir(filepath.Join(dir, "jetstream", storeAccount, "streams"))
 	if err == nil && len(dirs) != len(all) {
 		err = fmt.Errorf("%d streams lie there and %d could be opened", len(dirs), len(all))
 	}
@@ -232,20 +248,6 @@ func (s *store) close() {
 func (s *store) read(ctx context.Context, info *jetstream.StreamInfo) (*digest, error) {
 	st := info.State
 	d := &digest{first: st.FirstSeq, last: st.LastSeq, count: st.Msgs, ranges: map[uint64]string{}}
-	if st.Msgs == 0 {
-		return d, nil
-	}
-	consumer, err := s.js.OrderedConsumer(ctx, info.Config.Name, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
-	if err != nil {
-		return nil, err
-	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(1000))
-	if err != nil {
-		return nil, err
-	}
-	defer messages.Stop()
-	unhook := context.AfterFunc(ctx, messages.Stop)
-	defer unhook()
 	var h hash.Hash
 	var at uint64 // where h's range begins
 	finish := func() {
@@ -253,28 +255,54 @@ func (s *store) read(ctx context.Context, info *jetstream.StreamInfo) (*digest, 
 			d.ranges[at] = hex.EncodeToString(h.Sum(nil))
 		}
 	}
-	for n := uint64(0); n < st.Msgs; n++ {
-		m, err := messages.Next(jetstream.NextMaxWait(unreadAfter))
-		if errors.Is(err, nats.ErrTimeout) {
-			d.unread = st.Msgs - n
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("after %d of %d entries: %w", n, st.Msgs, errors.Join(err, context.Cause(ctx)))
-		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return nil, err
-		}
+	var err error
+	d.unread, err = s.each(ctx, info, func(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 		seq := meta.Sequence.Stream
 		if from := seq - seq%rangeSeqs; h == nil || from != at {
 			finish()
 			h, at = sha256.New(), from
 		}
 		sum(h, seq, meta.Timestamp, m)
+	})
+	if err != nil {
+		return nil, err
 	}
 	finish()
 	return d, nil
+}
+
+// each reads a stream's entries in order; unread are those that the server passes over.
+func (s *store) each(ctx context.Context, info *jetstream.StreamInfo, take func(jetstream.Msg, *jetstream.MsgMetadata)) (unread uint64, err error) {
+	count := info.State.Msgs
+	if count == 0 {
+		return 0, nil
+	}
+	consumer, err := s.js.OrderedConsumer(ctx, info.Config.Name, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
+	if err != nil {
+		return 0, err
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(1000))
+	if err != nil {
+		return 0, err
+	}
+	defer messages.Stop()
+	unhook := context.AfterFunc(ctx, messages.Stop)
+	defer unhook()
+	for n := range count {
+		m, err := messages.Next(jetstream.NextMaxWait(unreadAfter))
+		if errors.Is(err, nats.ErrTimeout) {
+			return count - n, nil
+		}
+		if err != nil {
+			return 0, fmt.Errorf("after %d of %d entries: %w", n, count, errors.Join(err, context.Cause(ctx)))
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return 0, err
+		}
+		take(m, meta)
+	}
+	return 0, nil
 }
 
 // sum adds an entry to a hash, each part with its length.

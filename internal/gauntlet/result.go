@@ -26,6 +26,7 @@ type Result struct {
 	Old      string  `json:"began_with,omitempty"` // what its nodes began with, if not with this natter
 
 	Messages *check.Report `json:"messages,omitempty"` // nil: it didn't come to a judgement
+	Wreck    *Wreck        `json:"wreck,omitempty"`    // nil: the nodes came back
 	Replicas *Replicas     `json:"replicas,omitempty"` // nil: there is one node, or it didn't come to it
 	Figures  []Figure      `json:"figures,omitempty"`
 	Repeats  uint64        `json:"repeats_dropped_by_devices"`
@@ -66,7 +67,7 @@ func (f *Figure) String() string {
 // times. Where nothing is promised there need only be a judgement.
 func (r *Result) OK() bool {
 	if r.Lossy {
-		return r.Error == "" && r.Messages != nil
+		return r.Error == "" && (r.Messages != nil || r.Wreck != nil)
 	}
 	return r.Error == "" && r.Messages != nil && r.Messages.OK() && (r.Replicas == nil || r.Replicas.OK())
 }
@@ -112,6 +113,10 @@ func (r *Result) row() string {
 	for i := range r.Figures {
 		figures = append(figures, r.Figures[i].String())
 	}
+	if w := r.Wreck; w != nil {
+		lost = fmt.Sprintf("%d of %d", w.Lost, w.Acked)
+		figures = append(figures, w.String())
+	}
 	if r.Error != "" {
 		first, _, _ := strings.Cut(r.Error, "\n")
 		figures = append(figures, "**failed**: "+first)
@@ -134,6 +139,9 @@ func (r *Result) String() string {
 	fmt.Fprintf(&b, "%s: the promise is %s (seed %d, %.0f s; %s)\n", r.Scenario, verdict, r.Seed, r.Seconds, r.Dir)
 	if r.Messages != nil {
 		fmt.Fprintf(&b, "  %s\n", r.Messages)
+	}
+	if r.Wreck != nil {
+		fmt.Fprintf(&b, "  %s\n", r.Wreck)
 	}
 	if r.Replicas != nil {
 		fmt.Fprintf(&b, "  replicas: %s\n", r.Replicas)

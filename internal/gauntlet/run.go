@@ -145,6 +145,9 @@ func (r *Run) play() (err error) {
 	if err := r.story(r); err != nil {
 		return errors.Join(err, r.crowd.wrong())
 	}
+	if r.result.Wreck != nil { // nobody answers any more
+		return nil
+	}
 	return r.judge()
 }
 

@@ -30,7 +30,7 @@ var Scenarios = []*Scenario{
 	{Name: "crash", Title: "SIGKILL of all nodes at once", Nodes: 1, Traffic: usual, Limit: 5 * time.Minute, story: crash},
 	{Name: "power", Title: "power failure of all nodes at once", Nodes: 1, Disks: true, Traffic: usual, Limit: 6 * time.Minute, story: power},
 	{Name: "power-one", Title: "power failure of one node while another is down", Nodes: 3, Disks: true, Traffic: usual, Limit: 6 * time.Minute, story: powerOne},
-	{Name: "power-fast", Title: "the same with NATS's way to the disk, `--durability=fast`, for the difference", Nodes: 1, Disks: true, Lossy: true, Args: []string{"--durability=fast"}, Traffic: usual, Limit: 6 * time.Minute, story: power},
+	{Name: "power-fast", Title: "the same with NATS's way to the disk, `--durability=fast`, for the difference", Nodes: 1, Disks: true, Lossy: true, Args: []string{"--durability=fast"}, Traffic: usual, Limit: 6 * time.Minute, story: powerFast},
 	{Name: "frozen", Title: "SIGSTOP of a random node for 3 and 15 s; for 60 s with --long", Nodes: 1, Traffic: usual, Limit: 6 * time.Minute, story: frozen},
 	stepdownScenario,
 	{Name: "drain", Title: "SIGTERM of each node in turn, started again at once", Nodes: 1, Traffic: usual, Limit: 6 * time.Minute, story: drain},
@@ -144,7 +144,7 @@ func (r *Run) blackout(name string, meanwhile func() error) error {
 	}
 	down := r.crowd.record.now()
 	if err := r.cluster.startAll(r.ctx); err != nil {
-		return err
+		return &notBack{r.crowd.record.now() - down, err}
 	}
 	r.figure("all at once: ready after", r.crowd.record.now()-down, backFromZero)
 	if err := r.resumes(from); err != nil {
