@@ -166,18 +166,20 @@ func (f *fence) chunk(ctx context.Context, stream string, messages []*nats.Msg) 
 // queues behind what is on its way there.
 func (t *take) publishFenced(ctx context.Context, writes []write) error {
 	parcels := map[string]*parcel{}
+	var scratch bytes.Buffer
 	for _, w := range writes {
-		var data bytes.Buffer
-		if err := appendRecord(&data, w.record); err != nil {
+		scratch.Reset()
+		if err := appendRecord(&scratch, w.record); err != nil {
 			return err
 		}
+		data := bytes.Clone(scratch.Bytes()) // it stays until it has landed
 		in := parcels[w.stream]
 		if in == nil {
 			in = &parcel{take: t, note: w.note}
 			parcels[w.stream] = in
 		}
-		in.messages = append(in.messages, &nats.Msg{Subject: w.subject, Data: data.Bytes()})
-		in.bytes += data.Len()
+		in.messages = append(in.messages, &nats.Msg{Subject: w.subject, Data: data})
+		in.bytes += len(data)
 	}
 	rooms := 0
 	for stream := range parcels {

@@ -38,7 +38,7 @@ type listener struct{ deliver func([]byte) }
 const followersBuffer = 65536
 
 func newFollowers(s *Store) (*followers, error) {
-	nc, err := s.connect("live")
+	nc, err := s.connect(connectLive)
 	if err != nil {
 		return nil, err
 	}

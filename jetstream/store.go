@@ -81,6 +81,7 @@ type Store struct {
 	control      *nats.Conn // streams, results, tell-all
 	js           jetstream.JetStream
 	conns        []*nats.Conn
+	opened       map[string]*nats.Conn // of them, those that nobody has been given
 	reader       *reader
 	historyReads atomic.Uint64
 	tails        []*nats.Conn // of a cluster, by partition: what follows its streams
@@ -167,12 +168,15 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if err = s.createStreams(ctx); err != nil {
 		return nil, err
 	}
+	if err = s.connectAll(s.connections()); err != nil {
+		return nil, err
+	}
 	if s.clustered() {
 		s.floors = newFloors(o.Partitions)
 	}
 	s.reader = &reader{slots: make(chan struct{}, readAtOnce), floors: s.floors, leader: s.leaderGet}
 	for i := range readAtOnce {
-		nc, err := s.connect(fmt.Sprintf("read-%d", i))
+		nc, err := s.connect(connectRead(i))
 		if err != nil {
 			return nil, err
 		}
@@ -204,15 +208,6 @@ func origin(node string) (string, error) {
 	return node + "." + hex.EncodeToString(run[:]), err
 }
 
-func (s *Store) connect(name string) (*nats.Conn, error) {
-	nc, err := s.o.Connect(name)
-	if err != nil {
-		return nil, fmt.Errorf("connect %s: %w", name, err)
-	}
-	s.conns = append(s.conns, nc)
-	return nc, nil
-}
-
 func (s *Store) newPublisher(name string) (*publisher, error) {
 	nc, err := s.connect(name)
 	if err != nil {
@@ -239,7 +234,7 @@ func (s *Store) start(recovered map[int]*recovery) error {
 	}
 	var err error
 	for p := 0; s.clustered() && p < s.o.Partitions; p++ {
-		nc, err := s.connect(fmt.Sprintf("tail-%d", p))
+		nc, err := s.connect(connectTail(p))
 		if err != nil {
 			return err
 		}
@@ -256,7 +251,7 @@ func (s *Store) start(recovered map[int]*recovery) error {
 		s.tellers = append(s.tellers, t)
 	}
 	for p := range s.o.Partitions {
-		out, err := s.newPublisher(fmt.Sprintf("projector-%d", p))
+		out, err := s.newPublisher(connectProjector(p))
 		if err != nil {
 			return err
 		}
@@ -264,18 +259,18 @@ func (s *Store) start(recovered map[int]*recovery) error {
 		s.projectors = append(s.projectors, newProjector(s, p, out, recovered[p]))
 	}
 	for p := range s.o.Partitions {
-		out, err := s.newPublisher(fmt.Sprintf("committer-%d", p))
+		out, err := s.newPublisher(connectCommitter(p))
 		if err != nil {
 			return err
 		}
 		s.committers = append(s.committers, newCommitter(s, p, out))
 	}
-	out, err := s.newPublisher("cursors")
+	out, err := s.newPublisher(connectCursors)
 	if err != nil {
 		return err
 	}
 	s.cursors = newCursors(s, out)
-	if out, err = s.newPublisher("seen"); err != nil {
+	if out, err = s.newPublisher(connectSeen); err != nil {
 		return err
 	}
 	s.seen = newSeen(s, out)

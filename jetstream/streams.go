@@ -114,8 +114,9 @@ func (s *Store) haveStream(ctx context.Context, c jetstream.StreamConfig) error 
 		return nil
 	}
 	var final error
+	patience := answerSoon
 	err := s.until(ctx, fmt.Sprintf("waiting for %d nodes to keep stream %s", c.Replicas, c.Name), func() error {
-		err := s.makeStream(ctx, c)
+		err := s.makeStream(ctx, c, &patience)
 		if err != nil && !comesAbout(err) {
 			final = fmt.Errorf("stream %s: %w", c.Name, err)
 			return nil
@@ -128,10 +129,10 @@ func (s *Store) haveStream(ctx context.Context, c jetstream.StreamConfig) error 
 // makeStreamWithin bounds one try: without a meta leader nobody answers.
 const makeStreamWithin = 1500 * time.Millisecond
 
-func (s *Store) makeStream(ctx context.Context, c jetstream.StreamConfig) error {
+func (s *Store) makeStream(ctx context.Context, c jetstream.StreamConfig, patience *time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, makeStreamWithin)
 	defer cancel()
-	there, err := s.js.Stream(ctx, c.Name)
+	there, err := s.findStream(ctx, c.Name, patience)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		if c.Name == streamRecords {
 			if err := s.mayFound(ctx); err != nil {
@@ -157,6 +158,32 @@ func (s *Store) makeStream(ctx context.Context, c jetstream.StreamConfig) error 
 		return fmt.Errorf("it differs in %s: %w", strings.Join(differs, ", "), err)
 	}
 	return nil
+}
+
+// findStream asks for a stream, which its leader answers: while it has none nobody does.
+// So it gives up when patience is over or a leader is heard of, and then there is as
+// little patience as at first, or twice as much.
+func (s *Store) findStream(ctx context.Context, name string, patience *time.Duration) (jetstream.Stream, error) {
+	elected := s.elections.after(name)
+	ctx, cancel := context.WithTimeout(ctx, *patience)
+	defer cancel()
+	answered := make(chan struct{})
+	defer close(answered)
+	s.goes(func() {
+		select {
+		case <-elected:
+			cancel()
+		case <-answered:
+		}
+	})
+	there, err := s.js.Stream(ctx, name)
+	select {
+	case <-elected:
+		*patience = answerSoon
+	default:
+		*patience = min(2**patience, makeStreamWithin)
+	}
+	return there, err
 }
 
 // differences names what of a stream is not as wanted.

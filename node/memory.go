@@ -42,6 +42,7 @@ func (n *Node) giveBackMemory() {
 		r headroom
 		c collecting
 		b shedding
+		m machine
 	)
 	_, own := os.LookupEnv("GOGC")
 	for {
@@ -63,7 +64,7 @@ func (n *Node) giveBackMemory() {
 			continue // who runs it has chosen
 		}
 		c.look(sample[2].Value.Float64()+sample[3].Value.Float64(), sample[4].Value.Float64()-sample[5].Value.Float64(), processorSeconds())
-		if percent, changed := r.next(c.seconds); changed {
+		if percent, changed := r.next(c.seconds, m.pressed(machineSeconds())); changed {
 			debug.SetGCPercent(percent)
 		}
 	}
@@ -87,6 +88,12 @@ const (
 	cheapSeconds = 0.05
 	// cheapLooks in a row, so that a pause in a busy time changes nothing.
 	cheapLooks = 10
+	// Where less than idleLeast of the machine's processors is idle, what collecting takes
+	// is taken from somebody, be it another node on the same machine: then both bounds
+	// are pressedPart of that. It costs more than the time it marks: what it had put out
+	// of the processors' caches is fetched again.
+	idleLeast   = 0.15
+	pressedPart = 0.1
 )
 
 // Blocks that were read for a page of history live until a collection, and their
@@ -140,6 +147,19 @@ func (c *collecting) look(marked, busy, given float64) {
 	c.marked, c.busy, c.given = marked, busy, given
 }
 
+// machine tells whether processors are short, whoever it is that wants them.
+type machine struct{ idle, all float64 }
+
+// pressed takes how long the machine's processors were idle ever and how long there were
+// any, and tells whether they were short since the last time. A machine that doesn't tell
+// gives 0 for both, and is never pressed.
+func (m *machine) pressed(idle, all float64) bool {
+	idled, passed := idle-m.idle, all-m.all
+	first := m.all == 0
+	m.idle, m.all = idle, all
+	return !first && passed > 0 && idled < idleLeast*passed
+}
+
 // headroom tells how much the heap may grow between two collections. Its zero value
 // has seen nothing yet.
 type headroom struct {
@@ -150,20 +170,25 @@ type headroom struct {
 }
 
 // next is called once for each memoryLook with the seconds of processors ever spent
-// collecting. It returns the percentage, and whether it is another than before.
-func (r *headroom) next(collected float64) (percent int, changed bool) {
+// collecting, and whether the machine is pressed for them. It returns the percentage, and
+// whether it is another than before.
+func (r *headroom) next(collected float64, pressed bool) (percent int, changed bool) {
 	cost := collected - r.collected
 	r.collected = collected
+	dear, cheap := dearSeconds, cheapSeconds
+	if pressed {
+		dear, cheap = pressedPart*dear, pressedPart*cheap
+	}
 	if !r.begun { // what the start took is no reason
 		r.begun, r.step = true, 1
 		return heapSteps[r.step], true
 	}
 	at := func(step int) float64 { return cost * float64(heapSteps[r.step]) / float64(heapSteps[step]) }
 	before := r.step
-	for r.step < len(heapSteps)-1 && at(r.step) > dearSeconds {
+	for r.step < len(heapSteps)-1 && at(r.step) > dear {
 		cost, r.step = at(r.step+1), r.step+1
 	}
-	if r.step > 0 && at(r.step-1) <= cheapSeconds {
+	if r.step > 0 && at(r.step-1) <= cheap {
 		r.cheap++
 	} else {
 		r.cheap = 0

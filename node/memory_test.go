@@ -27,9 +27,10 @@ func TestMemoryIsGivenBackWhenABusyTimeIsOver(t *testing.T) {
 
 func TestTheHeapIsTightWhileCollectingIsCheap(t *testing.T) {
 	var r headroom
+	pressed := false
 	look := func(cost float64, want int, changes bool) {
 		t.Helper()
-		if got, changed := r.next(r.collected + cost); got != want || changed != changes {
+		if got, changed := r.next(r.collected+cost, pressed); got != want || changed != changes {
 			t.Errorf("after a look of %v s: %d %%, changed %v", cost, got, changed)
 		}
 	}
@@ -60,6 +61,41 @@ func TestTheHeapIsTightWhileCollectingIsCheap(t *testing.T) {
 		look(0.02, 10, false)
 	}
 	look(0.8, 100, true) // at once to where it is bearable, as far as there is
+	for range 3 {
+		cheaply(0.001, heapSteps[r.step], heapSteps[r.step-1])
+	}
+	look(0.1, 10, false)
+	pressed = true
+	look(0.014, 10, false)
+	look(0.03, 25, true)
+	look(0.06, 100, true)
+	for range 3 * cheapLooks {
+		look(0.003, 100, false) // 0.006 at the next lower one
+	}
+	cheaply(0.002, 100, 50)
+	pressed = false
+	cheaply(0.02, 50, 25)
+}
+
+func TestAMachineIsPressedWhenLittleIsIdle(t *testing.T) {
+	var m machine
+	for i, look := range []struct {
+		idle, all float64
+		pressed   bool
+	}{
+		{0, 0, false},      // it doesn't tell
+		{100, 1000, false}, // since it started
+		{101, 1002, false}, // half was idle
+		{101.2, 1004, true},
+		{101.2, 1004, false}, // no time has passed
+		{101.6, 1006, false},
+		{101.6, 1008, true},
+		{0, 0, false}, // it tells no longer
+	} {
+		if got := m.pressed(look.idle, look.all); got != look.pressed {
+			t.Errorf("look %d: %v", i, got)
+		}
+	}
 }
 
 func TestCollectingCountsWhatTheSystemGave(t *testing.T) {
