@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -74,5 +75,38 @@ func TestCheckpointsOfBeforeACrashDontStand(t *testing.T) {
 	}
 	if base := chooseBase(append(before[:3:3], one(0, 0, true), one(120, 30, false)), 1, 1); base.Log != 0 {
 		t.Errorf("after a start from the beginning it begins at %d", base.Log)
+	}
+}
+
+// A request for the log's messages that is never answered is noticed within two beats,
+// so each says that it wants them.
+func TestWhatIsFollowedIsHeardOfSoon(t *testing.T) {
+	h := open(t)
+	nc, err := h.nats.Connect("looks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	asked, err := nc.SubscribeSync("$JS.API.CONSUMER.MSG.NEXT.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	messages, err := h.store.follow(ctx, 0, numbered(streamLog, 0), 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer messages.Stop()
+	go func() { _, _ = messages.next() }()
+	msg, err := asked.NextMsgWithContext(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var request struct {
+		Beat time.Duration `json:"idle_heartbeat"`
+	}
+	if err := json.Unmarshal(msg.Data, &request); err != nil || request.Beat != followBeat {
+		t.Errorf("%s: %v", msg.Data, err)
 	}
 }

@@ -80,6 +80,11 @@ type tail struct {
 
 func subjectGrown(stream string) string { return "grown." + stream }
 
+// followBeat is how often a server that has nothing to tell says so. After two of them
+// without a word the consumer is made again: now and then, at a start, a request for
+// messages is never answered, and the start would wait for the library's 10 s.
+const followBeat = time.Second
+
 // follow reads a stream from a sequence on, p's own or its queue's. On one node it reads
 // at most most messages ahead.
 func (s *Store) follow(ctx context.Context, p int, stream string, from uint64, most int) (entries, error) {
@@ -92,7 +97,7 @@ func (s *Store) follow(ctx context.Context, p int, stream string, from uint64, m
 	if err != nil {
 		return nil, err
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(most))
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(most), jetstream.PullHeartbeat(followBeat))
 	return consumed{messages}, err
 }
 
