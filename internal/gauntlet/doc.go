@@ -15,7 +15,8 @@
 // everything is healed, the last answers and deliveries are waited for, each room's
 // history is read through every node, the nodes stop, and all of it is judged. What
 // went wrong with messages fails a scenario; a figure beyond its target is told, and
-// fails it only where the caller wants that.
+// fails it only where the caller wants that. Where nothing is promised (Lossy) nodes that
+// don't come back are a result too: wreck.go counts what their logs still hold.
 //
 // The nodes are processes of one program. Between them they talk over loopback, or,
 // where a scenario cuts lines, over a network of their own: namespaces without

@@ -114,7 +114,7 @@ func (r *Result) row() string {
 		figures = append(figures, r.Figures[i].String())
 	}
 	if w := r.Wreck; w != nil {
-		lost = fmt.Sprintf("%d of %d", w.Lost, w.Acked)
+		lost = fmt.Sprintf("%d of %d, the rest out of reach", w.Lost, w.Acked)
 		figures = append(figures, w.String())
 	}
 	if r.Error != "" {

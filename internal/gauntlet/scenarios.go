@@ -144,11 +144,11 @@ func (r *Run) blackout(name string, meanwhile func() error) error {
 	}
 	down := r.crowd.record.now()
 	if err := r.cluster.startAll(r.ctx); err != nil {
-		return &notBack{r.crowd.record.now() - down, err}
+		return &notBack{notReady, r.crowd.record.now() - down, err}
 	}
 	r.figure("all at once: ready after", r.crowd.record.now()-down, backFromZero)
 	if err := r.resumes(from); err != nil {
-		return err
+		return &notBack{notAnswered, r.crowd.record.now() - from, err}
 	}
 	r.figure("all at once: sending resumes after", r.crowd.record.gap(from, nil), backFromZero)
 	r.say("%s: sending again after %.1f s", name, r.crowd.record.gap(from, nil).Seconds())

@@ -23,7 +23,8 @@ import (
 // what may be lost: nobody can read a room any more, but the logs on their disks tell
 // which messages are there.
 type Wreck struct {
-	After   float64  `json:"not_ready_after_seconds"`
+	What    string   `json:"what"` // doesn't come back: their readiness, or answers
+	After   float64  `json:"after_seconds"`
 	Acked   int      `json:"acknowledged"`
 	Lost    int      `json:"lost"`     // acknowledged, and in no node's log
 	Outvote int      `json:"outvoted"` // acknowledged, and in the logs of fewer than a majority
@@ -32,15 +33,21 @@ type Wreck struct {
 
 // String is the wreck in a line.
 func (w *Wreck) String() string {
-	return fmt.Sprintf("acknowledged %d, lost %d (in no node's log; %d in the logs of too few), not ready after %.0f s because %s",
-		w.Acked, w.Lost, w.Outvote, w.After, strings.Join(w.Why, "; "))
+	return fmt.Sprintf("acknowledged %d, lost %d (in no node's log; %d in the logs of too few), the rest out of reach: %s after %.0f s because %s",
+		w.Acked, w.Lost, w.Outvote, w.What, w.After, strings.Join(w.Why, "; "))
 }
 
 // notBack says that nodes that were all down don't come back.
 type notBack struct {
+	what  string
 	after time.Duration
 	why   error
 }
+
+const (
+	notReady    = "not ready"
+	notAnswered = "not everybody answered"
+)
 
 // Error is why.
 func (e *notBack) Error() string { return e.why.Error() }
@@ -56,8 +63,8 @@ func powerFast(r *Run) error {
 	if !errors.As(err, &gone) || r.ctx.Err() != nil {
 		return err
 	}
-	w := &Wreck{After: gone.after.Seconds(), Why: r.why()}
-	r.say("not ready after %s: reading the nodes' logs", gone.after.Round(time.Second))
+	w := &Wreck{What: gone.what, After: gone.after.Seconds(), Why: r.why()}
+	r.say("%s after %s: reading the nodes' logs", gone.what, gone.after.Round(time.Second))
 	r.crowd.quiet()
 	r.crowd.offline()
 	for _, n := range r.cluster.nodes {

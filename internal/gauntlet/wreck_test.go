@@ -64,9 +64,9 @@ no JSON
 // TestAWreckIsAResult: nodes that don't come back are told, with what is lost, where that
 // is what a run is to show; and nowhere else.
 func TestAWreckIsAResult(t *testing.T) {
-	r := &Result{Scenario: "power-fast", Lossy: true, Wreck: &Wreck{After: 90, Acked: 100, Lost: 7, Outvote: 2, Why: []string{"a: waits"}}}
-	says := "acknowledged 100, lost 7 (in no node's log; 2 in the logs of too few), not ready after 90 s because a: waits"
-	if !r.OK() || !strings.Contains(r.row(), "| 7 of 100 |") || !strings.Contains(r.row(), says) || !strings.Contains(r.String(), says) {
+	r := &Result{Scenario: "power-fast", Lossy: true, Wreck: &Wreck{What: notReady, After: 90, Acked: 100, Lost: 7, Outvote: 2, Why: []string{"a: waits"}}}
+	says := "acknowledged 100, lost 7 (in no node's log; 2 in the logs of too few), the rest out of reach: not ready after 90 s because a: waits"
+	if !r.OK() || !strings.Contains(r.row(), "| 7 of 100, the rest out of reach |") || !strings.Contains(r.row(), says) || !strings.Contains(r.String(), says) {
 		t.Errorf("%s\n%s", r, r.row())
 	}
 	r.Lossy = false
