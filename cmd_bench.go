@@ -79,7 +79,7 @@ alone does on this machine: quote the ratio, not the rate.`,
 	benchFlags(cmd.Flags(), &c)
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
 	cmd.Flags().StringVar(&page, "html", "", "write a report with plots to this file too")
-	cmd.AddCommand(benchRawCommand(), benchReportCommand())
+	cmd.AddCommand(benchRawCommand(), benchReturnCommand(), benchReportCommand())
 	return cmd
 }
 
@@ -214,4 +214,17 @@ func benchRawCommand() *cobra.Command {
 	cmd.Flags().IntVar(&payload, "text-bytes", 300, "bytes a message")
 	cmd.Flags().DurationVar(&duration, "duration", 3*time.Second, "how long to measure each row")
 	return cmd
+}
+
+// benchReturnCommand is the child of a benchmark whose devices come back beside others.
+func benchReturnCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "return",
+		Short:  "Have devices come back as standard input says; JSON on standard output",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return bench.Return(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout())
+		},
+	}
 }

@@ -28,6 +28,7 @@ type Edge struct {
 	roster   *roster
 	encoder  *encoder
 	readers  chan struct{} // a token for each queue that is being read
+	courtesy *courtesy     // nil where the log isn't asynchronous
 	members  *memberCache
 	limits   *limits
 	metrics  *metrics
@@ -50,7 +51,10 @@ func New(o Options) (*Edge, error) {
 	}
 	e := &Edge{Options: o, proxies: prefixes, queries: map[string]map[string]bool{}}
 	e.life, e.drain = context.WithCancel(context.Background())
-	e.async, _ = o.Log.(chat.AsyncLog)
+	if log, ok := o.Log.(chat.AsyncLog); ok {
+		e.courtesy = &courtesy{AsyncLog: log}
+		e.async, e.Log = e.courtesy, e.courtesy
+	}
 	e.metrics = newMetrics(o.Registry)
 	e.hub = newHub(o.MaxSocketsPerUser)
 	e.roster = newRoster(e)

@@ -126,7 +126,7 @@ func (s *session) readOn(at *chat.Cursor) bool {
 	failures := 0
 	for s.waitForRoom(eventBytes / 2) {
 		ctx, cancel := context.WithTimeout(s.life, callWithin)
-		got, err := s.e.readQueue(ctx, s.who.User, *at, chat.MaxPage)
+		got, err := s.e.readQueue(ctx, s.who.User, *at, chat.MaxPage, !s.synced)
 		cancel()
 		if err != nil {
 			if failures++; failures > readFailures {

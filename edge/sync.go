@@ -91,7 +91,7 @@ func (e *Edge) sync(ctx context.Context, in *syncInput) (*reply[syncAnswer], err
 
 // syncOnce fills an answer with what is in the queue after at.
 func (e *Edge) syncOnce(ctx context.Context, u chat.UserID, at chat.Cursor, limit int, answer *syncAnswer) error {
-	got, err := e.readQueue(ctx, u, at, min(limit, chat.MaxPage))
+	got, err := e.readQueue(ctx, u, at, min(limit, chat.MaxPage), false)
 	if err != nil {
 		return err
 	}

@@ -120,7 +120,7 @@ func (s *stream) run() error {
 // catchUp sends what is in the queue after s.at.
 func (s *stream) catchUp(ctx context.Context, first bool) error {
 	for {
-		got, err := s.e.readQueue(ctx, s.who.User, s.at, chat.MaxPage)
+		got, err := s.e.readQueue(ctx, s.who.User, s.at, chat.MaxPage, first)
 		if err != nil {
 			return err
 		}

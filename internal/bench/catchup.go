@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -152,44 +151,17 @@ func (w *world) comeBackInTurn(ctx context.Context, devices []*away, rounds int)
 	return h.latency(), nil
 }
 
-// comeBack connects a device at its cursor, times it from hello to synced, and
-// checks that it was told everything it missed, once and in order.
+// comeBack has a device come back, times it, and checks what it was told.
 func (w *world) comeBack(ctx context.Context, a *away, h *histogram) error {
-	ctx, cancel := context.WithTimeout(ctx, comeBackLimit)
-	defer cancel()
-	var hello time.Time // these are the device's goroutine's until Close
-	var took time.Duration
-	var last chat.Seq
-	told, disorder := 0, 0
-	d := client.Dial(ctx, client.Options{
-		URLs: []string{a.person.account.Base()}, Token: a.person.account.Token, Cursor: a.cursor, Name: "natter bench",
-		Event: func(e *client.Event) {
-			if e.Type != chat.EventMessage || string(e.Message.Room) != string(a.room) || took > 0 {
-				return
-			}
-			if told++; last != 0 && e.Message.Seq != last+1 {
-				disorder++
-			}
-			last = e.Message.Seq
-		},
-		State: func(s client.State, _ error) {
-			switch {
-			case s == client.Greeting:
-				hello = time.Now()
-			case s == client.Live && took == 0:
-				took = time.Since(hello)
-			}
-		},
-	})
-	err := d.WaitLive(ctx)
-	d.Close()
-	if err != nil {
-		return fmt.Errorf("coming back: %w", err)
+	r := returner{URL: a.person.account.Base(), Cursor: a.cursor, Room: a.room}
+	took, err := r.comeBack(ctx, a.person.account.Token, w.config.Missed)
+	var wrong *wrongCatchUp
+	if errors.As(err, &wrong) {
+		w.fail(err)
+	} else if err != nil {
+		return err
 	}
 	h.record(took)
-	if told != w.config.Missed || disorder > 0 {
-		w.fail(fmt.Errorf("a device that missed %d messages was told %d when it was synced, %d out of order", w.config.Missed, told, disorder))
-	}
 	return nil
 }
 
@@ -201,39 +173,35 @@ func (w *world) crowd(ctx context.Context, devices []*away, others []pouring, re
 	if result.AckAlone, err = w.publish(ctx, others); err != nil {
 		return err
 	}
-	if result.AckInTurn, err = w.publishBeside(ctx, devices, others, new(histogram), false); err != nil {
+	if result.AckInTurn, _, err = w.publishBeside(ctx, devices, others, false); err != nil {
 		return err
 	}
-	var h histogram
-	began := time.Now()
-	result.AckCrowd, err = w.publishBeside(ctx, devices, others, &h, true)
-	result.Crowd, result.CrowdSeconds = h.latency(), time.Since(began).Seconds()
+	var back *returned
+	result.AckCrowd, back, err = w.publishBeside(ctx, devices, others, true)
+	if err == nil {
+		result.Crowd, result.CrowdSeconds = back.Latency, back.Seconds
+	}
 	return err
 }
 
-// publishBeside is publish while devices come back: once each, at even distances,
-// or all again and again.
-func (w *world) publishBeside(ctx context.Context, devices []*away, others []pouring, h *histogram, again bool) (Latency, error) {
-	var stop atomic.Bool
-	var work sync.WaitGroup
-	failed := make([]error, len(devices)+1)
-	for i, d := range devices {
-		work.Go(func() {
-			if !again {
-				rest(ctx, w.config.Duration*time.Duration(i)/time.Duration(len(devices)))
-				failed[i] = w.comeBack(ctx, d, h)
-				return
-			}
-			for !stop.Load() && failed[i] == nil {
-				failed[i] = w.comeBack(ctx, d, h)
-			}
-		})
+// publishBeside is publish while devices come back, in another process: once each, at even
+// distances, or all again and again.
+func (w *world) publishBeside(ctx context.Context, devices []*away, others []pouring, again bool) (Latency, *returned, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	child, err := w.startReturning(ctx, devices, again)
+	if err != nil {
+		return Latency{}, nil, err
 	}
 	acks, err := w.publish(ctx, others)
-	stop.Store(true)
-	work.Wait()
-	failed[len(devices)] = err
-	return acks, errors.Join(failed...)
+	back, failed := child.stop()
+	if failed != nil {
+		return acks, nil, errors.Join(err, failed)
+	}
+	for _, wrong := range back.Wrong {
+		w.fail(errors.New(wrong))
+	}
+	return acks, back, err
 }
 
 // publish sends Rate messages a second for Duration and tells how long their
