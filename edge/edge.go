@@ -28,7 +28,7 @@ type Edge struct {
 	roster   *roster
 	encoder  *encoder
 	readers  chan struct{} // a token for each queue that is being read
-	courtesy *courtesy     // nil where the log isn't asynchronous
+	returns  returns       // the same of those who come back
 	members  *memberCache
 	limits   *limits
 	metrics  *metrics
@@ -52,14 +52,15 @@ func New(o Options) (*Edge, error) {
 	e := &Edge{Options: o, proxies: prefixes, queries: map[string]map[string]bool{}}
 	e.life, e.drain = context.WithCancel(context.Background())
 	if log, ok := o.Log.(chat.AsyncLog); ok {
-		e.courtesy = &courtesy{AsyncLog: log}
-		e.async, e.Log = e.courtesy, e.courtesy
+		e.async = &writing{AsyncLog: log, at: &e.returns.wrote}
+		e.Log = e.async
 	}
 	e.metrics = newMetrics(o.Registry)
 	e.hub = newHub(o.MaxSocketsPerUser)
 	e.roster = newRoster(e)
 	e.encoder = newEncoder(e)
 	e.readers = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
+	e.returns.tokens = make(chan struct{}, cap(e.readers))
 	e.members = newMemberCache(e)
 	e.limits = newLimits(o.RateLimits, o.Now)
 	if e.assets, err = loadAssets(o.App, o.AppBuilt); err != nil {

@@ -171,25 +171,21 @@ type chunk struct {
 	reset  bool // at is the head, and what was before may be gone
 }
 
-// readQueue reads up to limit entries of a queue after c. Those who come back
-// leave half of the cores to those who write: without that, 100 devices coming
-// back at once to 1,000 messages each, again and again, took the
-// acknowledgements of others from 3 to 120 ms at p99; with it to 14 to 22 ms, and they
-// are 15 % slower (2 cores, clients on them). back says that it is more than what a device
-// missed a moment ago; see courtesy.
+// readQueue reads up to limit entries of a queue after c; back says that a device has come
+// back to what it missed. Both kinds leave half of the cores to others.
 func (e *Edge) readQueue(ctx context.Context, u chat.UserID, c chat.Cursor, limit int, back bool) (chunk, error) {
-	select {
-	case e.readers <- struct{}{}:
-		begun := time.Now()
-		defer func() {
-			if rest := e.courtesy.rest(begun); back && rest > 0 {
-				time.AfterFunc(rest, func() { <-e.readers })
-				return
-			}
-			<-e.readers
-		}()
-	case <-ctx.Done():
-		return chunk{}, chat.Unavailable("too many devices catch up", time.Second)
+	if back {
+		if !e.returns.turn(ctx) {
+			return chunk{}, chat.Unavailable("too many devices catch up", time.Second)
+		}
+		defer e.returns.over(time.Now())
+	} else {
+		select {
+		case e.readers <- struct{}{}:
+			defer func() { <-e.readers }()
+		case <-ctx.Done():
+			return chunk{}, chat.Unavailable("too many devices catch up", time.Second)
+		}
 	}
 	batch, err := e.Queues.Read(ctx, u, c, limit)
 	if err != nil {

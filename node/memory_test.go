@@ -27,10 +27,10 @@ func TestMemoryIsGivenBackWhenABusyTimeIsOver(t *testing.T) {
 
 func TestTheHeapIsTightWhileCollectingIsCheap(t *testing.T) {
 	var r headroom
-	pressed := false
+	pressed, ran := false, uint64(0)
 	look := func(cost float64, want int, changes bool) {
 		t.Helper()
-		if got, changed := r.next(r.collected+cost, pressed); got != want || changed != changes {
+		if got, changed := r.next(r.collected+cost, r.cycles+ran, pressed); got != want || changed != changes {
 			t.Errorf("after a look of %v s: %d %%, changed %v", cost, got, changed)
 		}
 	}
@@ -75,6 +75,18 @@ func TestTheHeapIsTightWhileCollectingIsCheap(t *testing.T) {
 	cheaply(0.002, 100, 50)
 	pressed = false
 	cheaply(0.02, 50, 25)
+	ran = 2
+	look(0, 25, false)
+	ran = 3
+	look(0, 50, true)
+	ran = 5
+	look(0, 100, true) // 2.5 at 100 % are too many, but there is no more
+	ran = 2
+	for range 3 * cheapLooks {
+		look(0, 100, false) // 4 at the next lower one
+	}
+	ran = 1
+	cheaply(0, 100, 50)
 }
 
 func TestAMachineIsPressedWhenLittleIsIdle(t *testing.T) {
@@ -123,13 +135,13 @@ func TestBlocksThatWereReadAreShed(t *testing.T) {
 		due           bool
 	}{
 		{3, 7, cheap, false},  // collections that others brought about
-		{6, 7, cheap, false},  // few
-		{7, 7, cheap, true},   // with those before, four
-		{7, 8, cheap, false},  // it was made
+		{5, 7, cheap, false},  // few
+		{6, 7, cheap, true},   // with those before, three
+		{6, 8, cheap, false},  // it was made
 		{99, 9, cheap, false}, // another came by itself
 		{200, 9, dear, false}, // the processors are needed
-		{203, 9, cheap, false},
-		{204, 9, cheap, true},
+		{202, 9, cheap, false},
+		{203, 9, cheap, true},
 	} {
 		if got := s.due(look.reads, look.cycles, look.room); got != look.due {
 			t.Errorf("look %d: %v", i, got)
