@@ -173,12 +173,13 @@ type chunk struct {
 
 // readQueue reads up to limit entries of a queue after c; back says that a device has come
 // back to what it missed. Both kinds leave half of the cores to others.
-func (e *Edge) readQueue(ctx context.Context, u chat.UserID, c chat.Cursor, limit int, back bool) (chunk, error) {
+func (e *Edge) readQueue(ctx context.Context, u chat.UserID, c chat.Cursor, limit int, back bool) (got chunk, err error) {
 	if back {
 		if !e.returns.turn(ctx) {
 			return chunk{}, chat.Unavailable("too many devices catch up", time.Second)
 		}
-		defer e.returns.over(time.Now())
+		begun := time.Now()
+		defer func() { e.returns.over(begun, got.more) }()
 	} else {
 		select {
 		case e.readers <- struct{}{}:
@@ -191,7 +192,7 @@ func (e *Edge) readQueue(ctx context.Context, u chat.UserID, c chat.Cursor, limi
 	if err != nil {
 		return chunk{}, err
 	}
-	got := chunk{at: batch.At, after: batch.At, more: batch.More, reset: batch.Reset}
+	got = chunk{at: batch.At, after: batch.At, more: batch.More, reset: batch.Reset}
 	for i := range batch.Entries {
 		entry := &batch.Entries[i]
 		events, err := unfold(u, batch.At, entry, func(ev *chat.Event) ([]byte, error) {

@@ -11,7 +11,8 @@ import (
 // returns are the turns of devices that come back and read what they missed: half of the
 // cores' at once. A node with many of them has no core at rest any more, and whatever a
 // socket brings waits for one. So while somebody writes and others wait for their turn,
-// a turn that was given back rests for some time. Who comes back alone never waits.
+// the turn of a device that has more to read rests for some time. Who comes back alone never
+// waits, nor does a crowd that has missed little: a storm of 5,000 is over in a second or two.
 //
 // 100 devices coming back at once to 1,000 messages each, again and again, took the p99 of
 // others' acknowledgements from 3 ms to 120 without turns, to 14 to 22 with turns, and
@@ -44,9 +45,9 @@ func (r *returns) turn(ctx context.Context) bool {
 	}
 }
 
-// over gives back a turn that was begun then.
-func (r *returns) over(begun time.Time) {
-	if rest := r.rest(begun, time.Now()); rest > 0 {
+// over gives back a turn that was begun then, of a device that has more to read or not.
+func (r *returns) over(begun time.Time, more bool) {
+	if rest := r.rest(begun, time.Now()); more && rest > 0 {
 		time.AfterFunc(rest, func() { <-r.tokens })
 		return
 	}
