@@ -1,34 +1,17 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { front, startCluster } from './cluster.mjs';
-import { Device, launch } from './device.mjs';
+import { test } from 'node:test';
+import { BOUND_MS, clusterStage } from './stage.mjs';
 import { until } from './until.mjs';
 
-const BOUND_MS = 60_000;
-let cluster, browser, atA, atB;
-
-before(async () => {
-  cluster = await startCluster();
-  const [a, b, c] = cluster.nodes;
-  atA = await front([a, c, b]);
-  atB = await front([b, c, a]);
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await atA?.close();
-  await atB?.close();
-  await cluster?.stop();
-});
+const at = clusterStage('acb', 'bca');
 
 test('two people on two nodes; the node of one is killed: she goes on at another, nothing is missing or twice', async () => {
-  const ann = await Device.open(browser, atA.url);
-  const ben = await Device.open(browser, atB.url);
-  for (const { page } of [ann, ben]) page.setDefaultTimeout(BOUND_MS);
-  await ann.signUp('ann', 'Ann');
-  await ben.signUp('ben', 'Ben');
-  assert.equal(atA.last, cluster.nodes[0]);
-  assert.equal(atB.last, cluster.nodes[1]);
+  const [a, b] = at.nodes;
+  const [atA, atB] = at.fronts;
+  const ann = await at.person(atA, 'ann', 'Ann');
+  const ben = await at.person(atB, 'ben', 'Ben');
+  assert.equal(atA.last, a);
+  assert.equal(atB.last, b);
 
   await ann.talkTo('ben');
   await ann.say('from a');
@@ -41,7 +24,7 @@ test('two people on two nodes; the node of one is killed: she goes on at another
 
   // Dark until the banner was seen: she could be back before it is due.
   atA.dark = true;
-  await cluster.nodes[0].kill();
+  await a.kill();
   await ann.page.getByTestId('banner').getByText('Reconnecting').waitFor();
   await ann.say('while away');
   await ann.state('while away', 'sending');
@@ -61,9 +44,8 @@ test('two people on two nodes; the node of one is killed: she goes on at another
     );
   }
   await ann.state('while away', 'read');
-  assert.notEqual(atA.last, cluster.nodes[0]);
+  assert.notEqual(atA.last, a);
   assert.deepEqual(await ann.texts(), await ben.texts(), 'the same order on both screens');
   await ann.page.reload();
   await ann.shows(...(await ben.texts()));
-  for (const device of [ann, ben]) assert.deepEqual(device.errors, [], 'errors in the page');
 });

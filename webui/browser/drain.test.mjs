@@ -1,26 +1,10 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { front, startCluster } from './cluster.mjs';
-import { Device, launch } from './device.mjs';
+import { test } from 'node:test';
+import { BOUND_MS, clusterStage } from './stage.mjs';
 import { until } from './until.mjs';
 
-const BOUND_MS = 60_000;
-let cluster, browser, atA, atB, ann, ben;
-
-before(async () => {
-  cluster = await startCluster();
-  const [a, b, c] = cluster.nodes;
-  atA = await front([a, c, b]);
-  atB = await front([b, a, c]);
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await atA?.close();
-  await atB?.close();
-  await cluster?.stop();
-  for (const device of [ann, ben]) assert.deepEqual(device?.errors, [], 'errors in the page');
-});
+const at = clusterStage('acb', 'bac');
+let ann, ben;
 
 /** Keeps what the banner and the toasts say from now on, however short it is there. */
 function watch({ page }) {
@@ -58,11 +42,9 @@ function bothShow(...wanted) {
 }
 
 test('typing and presence are seen from node to node', async () => {
-  ann = await Device.open(browser, atA.url);
-  ben = await Device.open(browser, atB.url);
-  for (const { page } of [ann, ben]) page.setDefaultTimeout(BOUND_MS);
-  await ann.signUp('ann', 'Ann');
-  await ben.signUp('ben', 'Ben');
+  const [atA, atB] = at.fronts;
+  ann = await at.person(atA, 'ann', 'Ann');
+  ben = await at.person(atB, 'ben', 'Ben');
   await ann.talkTo('ben');
   await ann.say('from a');
   await ben.enter('Ann');
@@ -76,7 +58,8 @@ test('typing and presence are seen from node to node', async () => {
 });
 
 test('her node leaves for an update: no error is seen, what she was writing stays', async () => {
-  const [a, , c] = cluster.nodes;
+  const [a, , c] = at.nodes;
+  const [atA] = at.fronts;
   assert.equal(atA.last, a);
   for (const device of [ann, ben]) await watch(device);
   await a.leave();
@@ -97,7 +80,8 @@ test('her node leaves for an update: no error is seen, what she was writing stay
 });
 
 test('her node is killed: what she was writing stays and goes once, presence follows', async () => {
-  const [a, , c] = cluster.nodes;
+  const [a, , c] = at.nodes;
+  const [atA] = at.fronts;
   const before = await ben.texts();
   await ann.composer().fill('half a thought');
   // Dark until Ben has seen her go: she would be back before anybody noticed.
