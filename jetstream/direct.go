@@ -28,6 +28,7 @@ type reader struct {
 	// In a cluster: what a replica must have got to, and a read that the stream's
 	// leader answers. See fresh.go.
 	floors floors
+	holed  holed // of one node alone
 	leader func(ctx context.Context, stream string, a ask) (stored, error)
 }
 
@@ -108,7 +109,11 @@ func (r *reader) one(ctx context.Context, stream string, a ask) (stored, error) 
 // holds what this node knows of.
 func (r *reader) many(ctx context.Context, stream string, a ask) (answer, error) {
 	if _, checked := r.floors.of(stream); !checked {
-		return r.batch(ctx, stream, a)
+		out, err := r.batch(ctx, stream, a)
+		if err == nil && len(a.MultiLast) > 0 {
+			out, err = r.missed(ctx, stream, a, out)
+		}
+		return out, err
 	}
 	if len(a.MultiLast) > 0 {
 		return r.newest(ctx, stream, a)

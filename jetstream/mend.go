@@ -37,10 +37,16 @@ type span struct{ From, To uint64 }
 // log is applied again, so older ones don't matter.
 const spansNoted = 16
 
-// mend makes a suffix of every hole in what the given partitions will write again.
+// mend makes a suffix of every hole in what the given partitions will write again. The
+// reader is told in which streams there ever was one.
 func (s *Store) mend(ctx context.Context, unsure map[int]*recovery) error {
-	if len(unsure) == 0 {
-		return nil
+	noted, revision, err := s.mended(ctx)
+	if err != nil {
+		return err
+	}
+	s.reader.holed = make(holed, len(noted))
+	for stream := range noted {
+		s.reader.holed[stream] = true
 	}
 	behind := map[string]uint64{} // by stream: holes at or before it are none of ours
 	for p, r := range unsure {
@@ -49,14 +55,6 @@ func (s *Store) mend(ctx context.Context, unsure map[int]*recovery) error {
 			stream := numbered(streamSync, q)
 			behind[stream] = max(behind[stream], n)
 		}
-	}
-	kept, noted := s.Records("store"), map[string][]span{}
-	value, revision, err := kept.Get(ctx, "mended")
-	if err == nil {
-		err = json.Unmarshal(value, &noted)
-	}
-	if err != nil && chat.KindOf(err) != chat.KindNotFound {
-		return fmt.Errorf("the note of mended holes: %w", err)
 	}
 	changed := false
 	for stream, from := range behind {
@@ -68,17 +66,32 @@ func (s *Store) mend(ctx context.Context, unsure map[int]*recovery) error {
 			changed = true
 			spans := append(noted[stream], *found)
 			noted[stream] = spans[max(0, len(spans)-spansNoted):]
+			s.reader.holed[stream] = true
 		}
 	}
 	if !changed {
 		return nil
 	}
-	if value, err = json.Marshal(noted); err != nil {
+	value, err := json.Marshal(noted)
+	if err != nil {
 		return err
 	}
-	_, err = kept.Put(ctx, "mended", value, revision)
+	_, err = s.Records("store").Put(ctx, "mended", value, revision)
 	failpoint("mend.noted")
 	return err
+}
+
+// mended reads the note of mended holes, by stream, and its revision.
+func (s *Store) mended(ctx context.Context) (noted map[string][]span, revision uint64, err error) {
+	noted = map[string][]span{}
+	value, revision, err := s.Records("store").Get(ctx, "mended")
+	if err == nil {
+		err = json.Unmarshal(value, &noted)
+	}
+	if err != nil && chat.KindOf(err) != chat.KindNotFound {
+		return nil, 0, fmt.Errorf("the note of mended holes: %w", err)
+	}
+	return noted, revision, nil
 }
 
 // mendStream deletes what stands behind the first hole after from; nil if there

@@ -44,10 +44,14 @@ const noLimit = 1 << 50
 
 // keptStreams are all but the records and what ends with the nodes: leases and places.
 func (s *Store) keptStreams() []jetstream.StreamConfig {
+	checkpoints := []string{"checkpoint.*"}
+	if !s.clustered() {
+		checkpoints = append(checkpoints, "window.*")
+	}
 	configs := []jetstream.StreamConfig{
 		// 128 checkpoints a partition at one each 5 s reach back over 10 minutes,
 		// which must exceed reachBack. With each goes a record of the window, or more.
-		s.projection(jetstream.StreamConfig{Name: streamCheckpoint, Subjects: []string{"checkpoint.*", "window.*"}, MaxMsgsPerSubject: checkpointsKept}),
+		s.projection(jetstream.StreamConfig{Name: streamCheckpoint, Subjects: checkpoints, MaxMsgsPerSubject: checkpointsKept}),
 		s.async(jetstream.StreamConfig{Name: streamCursors, Subjects: []string{"cursor.*.*"}, MaxMsgsPerSubject: 1, MaxAge: s.o.QueueRetention}),
 		s.async(jetstream.StreamConfig{Name: streamSeen, Subjects: []string{"seen.*"}, MaxMsgsPerSubject: 1, MaxAge: s.o.QueueRetention}),
 	}
