@@ -49,9 +49,9 @@ func (n *Node) giveBackMemory() {
 		select {
 		case <-tick.C:
 		case <-shed.C:
-			if !own && b.due(n.store.HistoryReads(), cycles(), r) {
-				b.forced++
+			if begun := time.Now(); !own && b.due(begun, n.store.HistoryReads(), cycles(), r) {
 				runtime.GC()
+				b.made(begun, time.Now())
 			}
 			continue
 		case <-n.quit:
@@ -105,26 +105,39 @@ const (
 // buffers two more; the next ones are read into those, so that reading more doesn't
 // bring a collection nearer: what is in memory is all of history that is read between two
 // collections. So a node collects after shedReads of them, at most each shedLook, where
-// collecting is cheap: a collection was 14 ms of processors that nobody else wanted.
+// collecting is cheap: with 150 MB in use a collection was 14 ms of processors that nobody
+// else wanted. Where there is much to mark it takes longer, and comes the more rarely: it
+// rests shedRests times as long as it took.
 const (
 	shedLook  = 250 * time.Millisecond
 	shedReads = 3
+	shedRests = 10
 )
 
 // shedding tells when blocks that were read should go.
-type shedding struct{ reads, cycles, forced uint64 }
+type shedding struct {
+	reads, cycles uint64
+	forced        uint64    // collections that it asked for
+	rests         time.Time // until then
+}
 
 // due is called once for each shedLook with the reads and the collections there ever were.
-func (b *shedding) due(reads, cycles uint64, r headroom) bool {
+func (b *shedding) due(now time.Time, reads, cycles uint64, r headroom) bool {
 	if cycles != b.cycles || heapSteps[r.step] == wideHeap {
 		b.reads, b.cycles = reads, cycles
 		return false
 	}
-	if reads-b.reads < shedReads {
+	if reads-b.reads < shedReads || now.Before(b.rests) {
 		return false
 	}
 	b.reads, b.cycles = reads, cycles+1
 	return true
+}
+
+// made notes a collection that was asked for.
+func (b *shedding) made(begun, ended time.Time) {
+	b.forced++
+	b.rests = ended.Add(shedRests * ended.Sub(begun))
 }
 
 func cycles() uint64 {

@@ -1,6 +1,9 @@
 package node
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestMemoryIsGivenBackWhenABusyTimeIsOver(t *testing.T) {
 	const mb = 1 << 20
@@ -143,8 +146,16 @@ func TestBlocksThatWereReadAreShed(t *testing.T) {
 		{202, 9, cheap, false},
 		{203, 9, cheap, true},
 	} {
-		if got := s.due(look.reads, look.cycles, look.room); got != look.due {
+		if got := s.due(time.Time{}, look.reads, look.cycles, look.room); got != look.due {
 			t.Errorf("look %d: %v", i, got)
 		}
+	}
+	now := time.Now()
+	s.made(now, now.Add(time.Second))
+	if s.due(now.Add(10*time.Second), 300, 10, cheap) {
+		t.Error("it doesn't rest after a long collection")
+	}
+	if !s.due(now.Add(12*time.Second), 300, 10, cheap) {
+		t.Error("what was read while it rested isn't shed")
 	}
 }
