@@ -7,6 +7,7 @@ import (
 	"net"
 	"runtime/debug"
 	"strconv"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
@@ -118,11 +119,34 @@ func (e *Edge) onBadRequest(c *fasthttp.RequestCtx, err error) {
 		status = fasthttp.StatusRequestHeaderFieldsTooLarge
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		status = fasthttp.StatusRequestEntityTooLarge
+		discard(c.Conn())
 	case errors.As(err, &timeout) && timeout.Timeout():
 		status = fasthttp.StatusRequestTimeout
 	}
 	e.refuse(c, fromStatus(status))
 	e.metrics.answered(r, "", c.Response.StatusCode(), e.Now())
+}
+
+const (
+	discardBytes = 4 * chat.MaxBodyBytes
+	discardPause = 100 * time.Millisecond
+)
+
+// discard reads what a client is still sending of a body that is too large, up to
+// discardBytes or until it pauses. Closing a connection on bytes that nobody has read resets
+// it, and the client may lose the answer.
+func discard(conn net.Conn) {
+	piece := make([]byte, 4<<10)
+	for total := 0; total < discardBytes; {
+		if conn.SetReadDeadline(time.Now().Add(discardPause)) != nil {
+			return
+		}
+		n, err := conn.Read(piece)
+		if err != nil {
+			return
+		}
+		total += n
+	}
 }
 
 // fromStatus is the refusal behind a status of Fiber's or fasthttp's.

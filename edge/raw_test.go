@@ -112,3 +112,21 @@ func TestEarlyBytes(t *testing.T) {
 		t.Fatalf("%s, %v", text, err)
 	}
 }
+
+// TestABodyThatIsTooLargeIsAnswered: whoever has sent all of it reads why it was refused.
+func TestABodyThatIsTooLargeIsAnswered(t *testing.T) {
+	h := open(t)
+	for range 20 {
+		c, err := net.Dial("tcp", h.addr)
+		h.must(err)
+		h.must(c.SetDeadline(time.Now().Add(patience)))
+		body := strings.Repeat("x", chat.MaxBodyBytes+128<<10)
+		_, err = fmt.Fprintf(c, "POST /v1/me HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", h.addr, len(body), body)
+		h.must(err)
+		answer, err := io.ReadAll(c)
+		if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 413 ") {
+			t.Fatalf("%v: %q", err, answer)
+		}
+		h.must(c.Close())
+	}
+}

@@ -77,6 +77,7 @@ func (n *Node) serveDrain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	n.log.Info("the operator tells the node to drain", "from", r.RemoteAddr)
+	last := n.draining()
 	n.drain()
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("Cache-Control", "no-store")
@@ -84,11 +85,13 @@ func (n *Node) serveDrain(w http.ResponseWriter, r *http.Request) {
 	tell := func(d *Drain) bool { return answer.Encode(d) == nil && flush.Flush() == nil }
 	tick := time.NewTicker(drainLook)
 	defer tick.Stop()
-	var last Drain
-	var told time.Time
-	for {
-		if d := n.draining(); !d.equal(&last) || time.Since(told) >= drainBeat {
-			if last, told = *d, time.Now(); !tell(d) {
+	// The first line is of before: those who leave at once are in it.
+	if !tell(last) {
+		return
+	}
+	for told := time.Now(); ; {
+		if d := n.draining(); !d.equal(last) || time.Since(told) >= drainBeat {
+			if last, told = d, time.Now(); !tell(d) {
 				return // whoever has left needs no answer
 			}
 		}
