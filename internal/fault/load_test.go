@@ -89,6 +89,7 @@ type load struct {
 
 	ctx      context.Context // ends the devices
 	stop     context.CancelFunc
+	paced    chan struct{}  // closed when nobody sends any more
 	work     sync.WaitGroup // the pacer and the HTTP senders
 	tolerant bool           // durability: fast may refuse what it has forgotten
 	jumbled  bool           // writes fail: sends are refused and come again, behind later ones; cursors may be reset
@@ -196,11 +197,13 @@ func (l *load) begin(random *rand.Rand) {
 	talking, stop := context.WithCancel(ctx)
 	l.stop = stop
 	own := rand.New(rand.NewPCG(random.Uint64(), 2)) // the pacer's
+	l.paced = make(chan struct{})
 	l.work.Go(func() { l.pace(talking, own) })
 }
 
 // pace sends rate messages a second, whatever the node does.
 func (l *load) pace(ctx context.Context, random *rand.Rand) {
+	defer close(l.paced)
 	defer func() {
 		for _, p := range l.persons {
 			if p.queue != nil {
@@ -294,6 +297,7 @@ func (l *load) talk(random *rand.Rand, least, most time.Duration) {
 func (l *load) end() *check.Report {
 	l.t.Helper()
 	l.stop()
+	<-l.paced // it may be about to send once more
 	defer func() {
 		for _, p := range l.persons {
 			if n := p.owed.Load(); n > 0 {
