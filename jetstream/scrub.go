@@ -84,6 +84,9 @@ func (s *Store) readersOn(ctx context.Context, stream string, from uint64, nodes
 func (s *Store) makeReaders(ctx context.Context, stream string, from uint64, n int) (made []jetstream.Consumer, _ error) {
 	config := jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(from, 1),
 		AckPolicy: jetstream.AckNonePolicy, Replicas: 1, MemoryStorage: true, InactiveThreshold: scrubIdle}
+	// Whoever is asked while there is no leader of JetStream's own group never answers.
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	all, errs := make([]jetstream.Consumer, n), make([]error, n)
 	var making sync.WaitGroup
 	for i := range n {

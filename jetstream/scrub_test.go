@@ -101,14 +101,16 @@ func newScrubbed(t *testing.T) *scrubbed {
 
 func (c *scrubbed) eventually(what string, try func() error) {
 	c.t.Helper()
+	var before error
 	for {
 		err := try()
 		if err == nil {
 			return
 		}
 		if wait(c.ctx, 50*time.Millisecond) != nil {
-			c.t.Fatalf("%s: %v", what, err)
+			c.t.Fatalf("%s: %v; the time before: %v", what, err, before)
 		}
+		before = err
 	}
 }
 
