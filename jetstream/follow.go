@@ -12,12 +12,13 @@ import (
 )
 
 // followers are the sessions of this node that want to hear of a user's queue
-// or news. One subscription a user, shared; all of them feed two channels, for
-// a goroutine each: a goroutine a subscription would cost an idle user 4 KB.
+// or news. Where the node is alone its tellers call them; in a cluster there is one
+// subscription a user, shared. All subscriptions feed two channels, for a goroutine
+// each: a goroutine a subscription would cost an idle user 4 KB.
 type followers struct {
 	s    *Store
 	nc   *nats.Conn
-	live chan *nats.Msg
+	live chan *nats.Msg // of a cluster
 	news chan *nats.Msg
 
 	mu    sync.RWMutex
@@ -42,8 +43,7 @@ func newFollowers(s *Store) (*followers, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &followers{s: s, nc: nc, live: make(chan *nats.Msg, followersBuffer), news: make(chan *nats.Msg, 4096),
-		users: make(map[chat.UserID]*followed)}
+	f := &followers{s: s, nc: nc, news: make(chan *nats.Msg, 4096), users: make(map[chat.UserID]*followed)}
 	nc.SetErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
 		if errors.Is(err, nats.ErrSlowConsumer) {
 			f.lookAll()
@@ -54,7 +54,10 @@ func newFollowers(s *Store) (*followers, error) {
 	if _, err := nc.Subscribe(subjectTellAll, f.handleLook); err != nil {
 		return nil, err
 	}
-	s.goes(func() { f.run(f.live, f.handleLive) })
+	if s.clustered() {
+		f.live = make(chan *nats.Msg, followersBuffer)
+		s.goes(func() { f.run(f.live, f.handleLive) })
+	}
 	s.goes(func() { f.run(f.news, f.handleNews) })
 	return f, nil
 }
@@ -70,34 +73,40 @@ func (f *followers) run(from <-chan *nats.Msg, handle func(*nats.Msg)) {
 	}
 }
 
+// handleLive takes what a teller of a cluster published.
 func (f *followers) handleLive(msg *nats.Msg) {
 	u := chat.UserID(msg.Subject[len("live."):])
-	if f.s.clustered() && len(msg.Data) >= liveHead { // who is made to read must be shown it
-		f.s.raise(numbered(streamSync, f.s.userPartition(u)), binary.BigEndian.Uint64(msg.Data))
+	if len(msg.Data) < liveHead {
+		f.tell(u, 0, unknown, nil)
+		return
 	}
+	sequence, before := binary.BigEndian.Uint64(msg.Data), binary.BigEndian.Uint64(msg.Data[8:])
+	f.s.raise(numbered(streamSync, f.s.userPartition(u)), sequence) // who is made to read must be shown it
+	f.tell(u, sequence, before, msg.Data[liveHead:])
+}
+
+// tell hands a stored entry of u's queue to those of this node who follow it, with the
+// sequence of the one before. It reads it only if there is anybody. deliver doesn't block,
+// and two calls at once are for two users.
+func (f *followers) tell(u chat.UserID, sequence, before uint64, data []byte) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	who := f.users[u]
 	if who == nil || len(who.hints) == 0 {
 		return
 	}
-	entry := f.entry(msg)
+	entry := f.entry(u, sequence, before, data)
 	for _, h := range who.hints {
 		h.deliver(entry)
 	}
 }
 
-// entry reads what a teller published; nil, "look at the queue", if it can't.
-func (f *followers) entry(msg *nats.Msg) *chat.Entry {
-	if len(msg.Data) < liveHead {
-		return nil
-	}
-	sequence := binary.BigEndian.Uint64(msg.Data)
-	before := binary.BigEndian.Uint64(msg.Data[8:])
+// entry reads what a teller tells; nil, "look at the queue", if it can't.
+func (f *followers) entry(u chat.UserID, sequence, before uint64, data []byte) *chat.Entry {
 	if before == unknown {
 		return nil
 	}
-	entry, err := f.s.decodeEntry(stored{Subject: msg.Subject, Sequence: sequence, Data: msg.Data[liveHead:]})
+	entry, err := f.s.decodeEntry(stored{Subject: subjectLive(u), Sequence: sequence, Data: data})
 	if err != nil {
 		f.s.log.Error("a live entry was not understood", "error", err)
 		return nil
@@ -177,7 +186,7 @@ func (q queues) Follow(u chat.UserID, deliver func(*chat.Entry)) (func(), error)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	who := f.ofLocked(u)
-	if who.live == nil {
+	if who.live == nil && f.s.clustered() {
 		sub, err := f.nc.ChanSubscribe(subjectLive(u), f.live)
 		if err == nil {
 			err = f.nc.Flush() // the server knows of it before the caller reads

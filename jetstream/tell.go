@@ -9,8 +9,9 @@ import (
 	"natter/chat"
 )
 
-// A teller reads SYNC-q in its order and publishes each entry as live.<user>,
-// with the sequence of that user's entry before it. Several projectors write to
+// A teller reads SYNC-q in its order and tells those who follow a queue each of its
+// entries, with the sequence of that user's entry before it: its own node by a call, and
+// in a cluster everybody by publishing live.<user>. Several projectors write to
 // one queue, so only the stream's own order tells what "before" is: the reader
 // of the stream knows it, a writer doesn't. A session whose place is at or
 // beyond that sequence misses nothing; any other reads the queue.
@@ -102,6 +103,11 @@ func (t *teller) tell(ctx context.Context) error {
 			}
 		}
 		t.last[u] = sequence
+		if !t.s.clustered() {
+			t.s.followers.tell(u, sequence, before, msg.data)
+			failpoint("tell.told")
+			continue
+		}
 		payload = binary.BigEndian.AppendUint64(payload[:0], sequence)
 		payload = binary.BigEndian.AppendUint64(payload, before)
 		payload = append(payload, msg.data...)
