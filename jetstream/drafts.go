@@ -106,7 +106,7 @@ type draftKey struct {
 // tell adds an event to a queue. Of a room's drafts the newest of a take is told:
 // those before it are of no use to anybody, and who types much does not fill his
 // queue with them.
-func (t *take) tell(u chat.UserID, e *chat.Event, raw []byte) {
+func (t *take) tell(u chat.UserID, e *chat.Event, told *event) {
 	queue := t.queues[u]
 	if e.Type == chat.EventDraft {
 		k := draftKey{u, e.Room}
@@ -115,5 +115,5 @@ func (t *take) tell(u chat.UserID, e *chat.Event, raw []byte) {
 		}
 		t.told[k] = len(queue)
 	}
-	t.queues[u] = append(queue, raw)
+	t.queues[u] = append(queue, told)
 }

@@ -78,15 +78,20 @@ func TestDraftsSurviveACrash(t *testing.T) {
 // What a take tells of one draft is its newest; the events around it stay, in
 // their order.
 func TestATakeTellsTheNewestDraft(t *testing.T) {
-	take := &take{queues: map[chat.UserID][][]byte{}, told: map[draftKey]int{}}
+	take := &take{queues: map[chat.UserID][]*event{}, told: map[draftKey]int{}}
 	for i, e := range []chat.Event{
 		{Type: chat.EventDraft, Room: "g"}, {Type: chat.EventRead, Room: "g"}, {Type: chat.EventDraft, Room: "h"},
 		{Type: chat.EventDraft, Room: "g"}, {Type: chat.EventRead, Room: "h"}, {Type: chat.EventDraft, Room: "g"},
 	} {
-		take.tell("u", &e, []byte{byte(i)})
-		take.tell("v", &e, []byte{byte(i)})
+		take.tell("u", &e, &event{raw: []byte{byte(i)}})
+		take.tell("v", &e, &event{raw: []byte{byte(i)}})
 	}
-	left := slices.DeleteFunc(take.queues["u"], func(raw []byte) bool { return raw == nil })
+	var left [][]byte
+	for _, e := range take.queues["u"] {
+		if e != nil {
+			left = append(left, e.raw)
+		}
+	}
 	if got := fmt.Sprint(left); got != "[[1] [2] [4] [5]]" || len(take.queues["v"]) != 6 {
 		t.Errorf("told %s", got)
 	}

@@ -77,42 +77,36 @@ func (f *followers) run(from <-chan *nats.Msg, handle func(*nats.Msg)) {
 func (f *followers) handleLive(msg *nats.Msg) {
 	u := chat.UserID(msg.Subject[len("live."):])
 	if len(msg.Data) < liveHead {
-		f.tell(u, 0, unknown, nil)
+		f.tell(u, 0, unknown, nil) // nobody knows what that is
 		return
 	}
 	sequence, before := binary.BigEndian.Uint64(msg.Data), binary.BigEndian.Uint64(msg.Data[8:])
 	f.s.raise(numbered(streamSync, f.s.userPartition(u)), sequence) // who is made to read must be shown it
-	f.tell(u, sequence, before, msg.Data[liveHead:])
+	f.tell(u, sequence, before, func() ([]*chat.Event, error) { return f.s.decodeEvents(msg.Data[liveHead:]) })
 }
 
 // tell hands a stored entry of u's queue to those of this node who follow it, with the
-// sequence of the one before. It reads it only if there is anybody. deliver doesn't block,
-// and two calls at once are for two users.
-func (f *followers) tell(u chat.UserID, sequence, before uint64, data []byte) {
+// sequence of the one before. events are read only if there is anybody. deliver doesn't
+// block, and two calls at once are for two users.
+func (f *followers) tell(u chat.UserID, sequence, before uint64, events func() ([]*chat.Event, error)) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	who := f.users[u]
 	if who == nil || len(who.hints) == 0 {
 		return
 	}
-	entry := f.entry(u, sequence, before, data)
+	var entry *chat.Entry // nil: look at the queue
+	if before != unknown {
+		read, err := events()
+		if err == nil {
+			entry = &chat.Entry{Cursor: chat.Cursor{Epoch: f.s.epochs.current(), Seq: sequence}, Prev: before, Events: read}
+		} else {
+			f.s.log.Error("a live entry was not understood", "user", u, "sequence", sequence, "error", err)
+		}
+	}
 	for _, h := range who.hints {
 		h.deliver(entry)
 	}
-}
-
-// entry reads what a teller tells; nil, "look at the queue", if it can't.
-func (f *followers) entry(u chat.UserID, sequence, before uint64, data []byte) *chat.Entry {
-	if before == unknown {
-		return nil
-	}
-	entry, err := f.s.decodeEntry(stored{Subject: subjectLive(u), Sequence: sequence, Data: data})
-	if err != nil {
-		f.s.log.Error("a live entry was not understood", "error", err)
-		return nil
-	}
-	entry.Prev = before
-	return entry
 }
 
 func (f *followers) handleNews(msg *nats.Msg) {

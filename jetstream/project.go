@@ -340,10 +340,18 @@ func (p *projector) landed(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if err := p.under.failure(); err != nil || p.lanes == nil {
+	if err := p.under.failure(); err != nil {
 		return err
 	}
-	return p.lanes.room(ctx)
+	if p.lanes != nil {
+		return p.lanes.room(ctx)
+	}
+	for _, t := range p.s.tellers {
+		if err := t.backlog.room(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // decide applies one command.

@@ -148,19 +148,27 @@ func (q queues) Since(ctx context.Context, u chat.UserID, id chat.MessageID) (ch
 
 // decodeEntry reads a stored entry of a queue.
 func (s *Store) decodeEntry(m stored) (*chat.Entry, error) {
-	var rec queueEntry
-	if err := decode(m.Data, &rec); err != nil {
+	events, err := s.decodeEvents(m.Data)
+	if err != nil {
 		return nil, fmt.Errorf("%s at %d: %w", m.Subject, m.Sequence, err)
 	}
-	entry := &chat.Entry{Cursor: chat.Cursor{Epoch: s.epochs.current(), Seq: m.Sequence}, Events: make([]*chat.Event, len(rec.Events))}
-	for i, raw := range rec.Events {
-		event, err := s.events.decode(raw)
-		if err != nil {
-			return nil, fmt.Errorf("%s at %d: %w", m.Subject, m.Sequence, err)
-		}
-		entry.Events[i] = event
+	return &chat.Entry{Cursor: chat.Cursor{Epoch: s.epochs.current(), Seq: m.Sequence}, Events: events}, nil
+}
+
+// decodeEvents reads the events of a stored entry of a queue.
+func (s *Store) decodeEvents(data []byte) ([]*chat.Event, error) {
+	var rec queueEntry
+	if err := decode(data, &rec); err != nil {
+		return nil, err
 	}
-	return entry, nil
+	events := make([]*chat.Event, len(rec.Events))
+	for i, raw := range rec.Events {
+		var err error
+		if events[i], err = s.events.decode(raw); err != nil {
+			return nil, err
+		}
+	}
+	return events, nil
 }
 
 // eventCache remembers lately decoded events by their stored bytes: a message
@@ -189,6 +197,17 @@ func (c *eventCache) decode(raw []byte) (*chat.Event, error) {
 		return event, nil
 	}
 	slot.mu.Unlock()
+	event, err := decodeEvent(raw)
+	if err != nil {
+		return nil, err
+	}
+	slot.mu.Lock()
+	slot.raw, slot.event = bytes.Clone(raw), event // not the whole entry
+	slot.mu.Unlock()
+	return event, nil
+}
+
+func decodeEvent(raw []byte) (*chat.Event, error) {
 	event := new(chat.Event)
 	if err := decoding.Unmarshal(raw, event); err != nil {
 		return nil, err
@@ -196,8 +215,5 @@ func (c *eventCache) decode(raw []byte) (*chat.Event, error) {
 	if event.Message != nil {
 		event.Message.Room = event.Room
 	}
-	slot.mu.Lock()
-	slot.raw, slot.event = bytes.Clone(raw), event // not the whole entry
-	slot.mu.Unlock()
 	return event, nil
 }

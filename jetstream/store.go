@@ -244,11 +244,7 @@ func (s *Store) start(recovered map[int]*recovery) error {
 		return err
 	}
 	for q := range s.o.Partitions {
-		t, err := newTeller(s, q)
-		if err != nil {
-			return err
-		}
-		s.tellers = append(s.tellers, t)
+		s.tellers = append(s.tellers, newTeller(s, q))
 	}
 	for p := range s.o.Partitions {
 		out, err := s.newPublisher(connectProjector(p))

@@ -22,7 +22,7 @@ type take struct {
 
 	rooms   map[chat.RoomID]*touched
 	order   []chat.RoomID
-	queues  map[chat.UserID][][]byte
+	queues  map[chat.UserID][]*event
 	told    map[draftKey]int    // the place in its queue of a draft's event; nil there: a newer one stands behind
 	answers map[string][]result // nil results: told
 	asked   bool                // a room was asked for something
@@ -53,7 +53,7 @@ type touched struct {
 }
 
 func newTake(p *projector, upto uint64) *take {
-	return &take{p: p, upto: upto, rooms: make(map[chat.RoomID]*touched), queues: make(map[chat.UserID][][]byte), told: make(map[draftKey]int),
+	return &take{p: p, upto: upto, rooms: make(map[chat.RoomID]*touched), queues: make(map[chat.UserID][]*event), told: make(map[draftKey]int),
 		answers: make(map[string][]result), done: make(chan struct{}), written: make(chan struct{}), sync: make([]uint64, p.s.o.Partitions)}
 }
 
@@ -82,18 +82,19 @@ func (t *take) add(log uint64, origin string, c *chat.Command, out *chat.Outcome
 		t.addRoom(log, c, out)
 	}
 	for _, e := range out.Events {
-		var raw []byte
+		var told *event
 		for _, u := range e.To {
 			if rec.hasQueue(u, log) {
 				continue
 			}
-			if raw == nil {
-				var err error
-				if raw, err = encoding.Marshal(&e.Event); err != nil {
+			if told == nil {
+				raw, err := encoding.Marshal(&e.Event)
+				if err != nil {
 					return fmt.Errorf("encode an event: %w", err)
 				}
+				told = &event{raw: raw}
 			}
-			t.tell(u, &e.Event, raw)
+			t.tell(u, &e.Event, told)
 		}
 	}
 	return nil
@@ -173,12 +174,7 @@ func (t *take) publish(ctx context.Context) error {
 		writes = append(writes, w...)
 	}
 	for u, events := range t.queues {
-		q := t.p.s.userPartition(u)
-		if len(t.told) > 0 {
-			events = slices.DeleteFunc(events, func(raw []byte) bool { return raw == nil })
-		}
-		writes = append(writes, write{numbered(streamSync, q), subjectSync(q, u), &queueEntry{Upto: t.upto, Partition: t.p.partition, Events: events},
-			func(t *take, n uint64) { t.sync[q] = max(t.sync[q], n) }})
+		writes = append(writes, t.queueWrite(u, events))
 	}
 	t.queues, t.told = nil, nil
 	commands := 0
@@ -201,6 +197,29 @@ func (t *take) publish(ctx context.Context) error {
 		failpointSent(w.record)
 	}
 	return nil
+}
+
+// queueWrite is what the take has for one queue.
+func (t *take) queueWrite(u chat.UserID, events []*event) write {
+	if len(t.told) > 0 {
+		events = slices.DeleteFunc(events, func(e *event) bool { return e == nil })
+	}
+	entry := &queueEntry{Upto: t.upto, Partition: t.p.partition, Events: make([][]byte, len(events))}
+	size := 0
+	for i, e := range events {
+		entry.Events[i] = e.raw
+		size += len(e.raw)
+	}
+	q := t.p.s.userPartition(u)
+	note := func(t *take, n uint64) { t.sync[q] = max(t.sync[q], n) }
+	if t.p.fence == nil {
+		backlog := t.p.s.tellers[q].backlog
+		note = func(t *take, n uint64) {
+			t.sync[q] = max(t.sync[q], n)
+			backlog.add(storedEntry{n, u, events, size})
+		}
+	}
+	return write{numbered(streamSync, q), subjectSync(q, u), entry, note}
 }
 
 func noteMarks(t *take, n uint64) { t.marks = max(t.marks, n) }

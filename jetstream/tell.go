@@ -10,8 +10,8 @@ import (
 )
 
 // A teller reads SYNC-q in its order and tells those who follow a queue each of its
-// entries, with the sequence of that user's entry before it: its own node by a call, and
-// in a cluster everybody by publishing live.<user>. Several projectors write to
+// entries, with the sequence of that user's entry before it: its own node by a call, where
+// that is alone, and everybody in a cluster by publishing live.<user>. Several projectors write to
 // one queue, so only the stream's own order tells what "before" is: the reader
 // of the stream knows it, a writer doesn't. A session whose place is at or
 // beyond that sequence misses nothing; any other reads the queue.
@@ -24,9 +24,10 @@ import (
 //
 // before is all ones when the teller doesn't know, which makes everyone read.
 type teller struct {
-	s    *Store
-	q    int
-	last map[chat.UserID]uint64
+	s       *Store
+	q       int
+	last    map[chat.UserID]uint64
+	backlog *backlog // of a node alone, see tell_alone.go
 }
 
 const (
@@ -37,8 +38,8 @@ const (
 	tellerUsers = 500_000
 )
 
-func newTeller(s *Store, q int) (*teller, error) {
-	return &teller{s: s, q: q, last: make(map[chat.UserID]uint64)}, nil
+func newTeller(s *Store, q int) *teller {
+	return &teller{s: s, q: q, last: make(map[chat.UserID]uint64), backlog: newBacklog()}
 }
 
 // run tells while this node leads the stream, until ctx ends.
@@ -62,26 +63,20 @@ func (t *teller) lead(ctx context.Context) {
 }
 
 func (t *teller) tell(ctx context.Context) error {
-	_, end, err := t.s.bounds(ctx, numbered(streamSync, t.q))
+	if !t.s.clustered() {
+		return t.lineUp(ctx)
+	}
+	next, err := t.begin(ctx)
 	if err != nil {
 		return err
 	}
-	messages, err := t.s.follow(ctx, t.q, numbered(streamSync, t.q), end+1, 2048)
+	messages, err := t.s.follow(ctx, t.q, numbered(streamSync, t.q), next, 2048)
 	if err != nil {
 		return fmt.Errorf("follow the queues: %w", err)
 	}
 	defer messages.Stop()
 	stop := context.AfterFunc(ctx, messages.Stop)
 	defer stop()
-	clear(t.last)
-	look, err := encode(&lookMessage{Queue: t.q, End: end})
-	if err != nil {
-		return err
-	}
-	if err := t.s.control.Publish(subjectTellAll, look); err != nil {
-		return err
-	}
-	failpoint("tell.begun")
 	skip := len(subjectSync(t.q, ""))
 	var payload []byte
 	for {
@@ -89,31 +84,49 @@ func (t *teller) tell(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		failpoint("tell.read")
 		if isFence(msg.subject) {
 			continue
 		}
 		u := chat.UserID(msg.subject[skip:])
-		sequence := msg.sequence
-		before, known := t.last[u]
-		if !known {
-			before = unknown
-			if len(t.last) >= tellerUsers {
-				clear(t.last)
-			}
-		}
-		t.last[u] = sequence
-		if !t.s.clustered() {
-			t.s.followers.tell(u, sequence, before, msg.data)
-			failpoint("tell.told")
-			continue
-		}
-		payload = binary.BigEndian.AppendUint64(payload[:0], sequence)
-		payload = binary.BigEndian.AppendUint64(payload, before)
-		payload = append(payload, msg.data...)
-		if err := t.s.control.Publish(subjectLive(u), payload); err != nil {
+		if err := t.next(u, msg.sequence, func(before uint64) error {
+			payload = binary.BigEndian.AppendUint64(payload[:0], msg.sequence)
+			payload = binary.BigEndian.AppendUint64(payload, before)
+			payload = append(payload, msg.data...)
+			return t.s.control.Publish(subjectLive(u), payload)
+		}); err != nil {
 			return err
 		}
-		failpoint("tell.told")
 	}
+}
+
+// begin has everybody look at their queue, and is the sequence after what they see.
+func (t *teller) begin(ctx context.Context) (next uint64, err error) {
+	_, end, err := t.s.bounds(ctx, numbered(streamSync, t.q))
+	if err != nil {
+		return 0, err
+	}
+	clear(t.last)
+	look, err := encode(&lookMessage{Queue: t.q, End: end})
+	if err == nil {
+		err = t.s.control.Publish(subjectTellAll, look)
+	}
+	failpoint("tell.begun")
+	return end + 1, err
+}
+
+// next has say tell of the entry that is next in the stream, with the sequence of the one
+// before it in u's queue.
+func (t *teller) next(u chat.UserID, sequence uint64, say func(before uint64) error) error {
+	failpoint("tell.read")
+	before, known := t.last[u]
+	if !known {
+		before = unknown
+		if len(t.last) >= tellerUsers {
+			clear(t.last)
+		}
+	}
+	t.last[u] = sequence
+	err := say(before)
+	failpoint("tell.told")
+	return err
 }
