@@ -2,7 +2,7 @@
 // package that knows it.
 //
 //	Submit ─▶ committer-p ─▶ LOG-p ─▶ projector-p ─┬─▶ HISTORY-p  msg, page, room
-//	  ▲       (this node)    (fsync)               ├─▶ SYNC-q     sync.<q>.<user> ─▶ teller-q ─▶ live.<user>
+//	  ▲       (this node)    (fsync)               ├─▶ SYNC-q     sync.<q>.<user> ─▶ teller-q ─▶ sessions
 //	  └────── result.<node>.<run> ◀────────────────┴─▶ MARKS-p    mark.<p>.<user>.<room>
 //
 // Goroutines, each owned by Store and waited for in Close:
@@ -10,7 +10,7 @@
 //	committer-p   gathers commands while the batch before is on its way to disk
 //	projector-p   reads LOG-p in order, applies chat's rules, publishes a take
 //	finisher-p    waits for a take's acks in order, then answers and checkpoints
-//	teller-q      reads SYNC-q in order and tells who listens
+//	teller-q      tells who listens of SYNC-q's entries in order; in a cluster it reads them
 //	listener-i    hands live entries and passing news to their followers
 //	cursors, seen write what devices acknowledged and when people were here, each second
 //	keep          looks after a stream in memory: leases, places of the roster
