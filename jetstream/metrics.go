@@ -15,6 +15,8 @@ type metrics struct {
 	leads    *prometheus.GaugeVec
 	restarts prometheus.Counter
 	early    prometheus.Counter
+	backlog  *prometheus.GaugeVec
+	looks    prometheus.Counter
 
 	scrubBytes, scrubDamage, scrubFills prometheus.Counter
 	scrubOldest                         prometheus.Gauge
@@ -37,6 +39,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		early: prometheus.NewCounter(prometheus.CounterOpts{Name: "natter_takes_answered_early_total",
 			Help: "Takes that were answered before the queues had them: a queue's stream was slow, or without a leader."}),
 	}
+	m.backlog = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "natter_tell_backlog_bytes",
+		Help: "Bytes of entries of a queue stream that are stored and not told yet, where the node is alone."}, []string{"queue"})
+	m.looks = prometheus.NewCounter(prometheus.CounterOpts{Name: "natter_teller_restarts_total",
+		Help: "Times a teller began again, after which everybody looked at their queue."})
 	m.scrubBytes = prometheus.NewCounter(prometheus.CounterOpts{Name: "natter_scrub_bytes_total",
 		Help: "Bytes of replicas that this node has compared."})
 	m.scrubDamage = prometheus.NewCounter(prometheus.CounterOpts{Name: "natter_scrub_damaged_total",
@@ -46,7 +52,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m.scrubOldest = prometheus.NewGauge(prometheus.GaugeOpts{Name: "natter_scrub_oldest_timestamp_seconds",
 		Help: "When the stream that was compared longest ago was compared, in Unix time; 0: one never was, or this node doesn't compare."})
 	if r != nil {
-		r.MustRegister(m.batch, m.take, m.commands, m.lag, m.leads, m.restarts, m.early, m.scrubBytes, m.scrubDamage, m.scrubFills, m.scrubOldest)
+		r.MustRegister(m.batch, m.take, m.commands, m.lag, m.leads, m.restarts, m.early, m.backlog, m.looks, m.scrubBytes, m.scrubDamage, m.scrubFills, m.scrubOldest)
 	}
 	return m
 }

@@ -55,6 +55,7 @@ func (t *teller) lead(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		t.s.metrics.looks.Inc()
 		t.s.log.Warn("a teller begins again", "queue", t.q, "error", err)
 		if wait(ctx, 200*time.Millisecond) != nil {
 			return

@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -75,16 +76,16 @@ func (b *backlog) add(e storedEntry) {
 	}
 }
 
-// take is all that was handed over since the last time.
-func (b *backlog) take(into []storedEntry) []storedEntry {
+// take is all that was handed over since the last time, and what now waits in bytes.
+func (b *backlog) take(into []storedEntry) (some []storedEntry, bytes int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	into, b.stored = b.stored, into[:0]
-	return into
+	some, b.stored = b.stored, into[:0]
+	return some, b.bytes
 }
 
-// told makes room for others.
-func (b *backlog) told(bytes int) {
+// told makes room for others; left is what still waits, in bytes.
+func (b *backlog) told(bytes int) (left int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	full := b.bytes >= backlogBytes
@@ -92,6 +93,7 @@ func (b *backlog) told(bytes int) {
 		close(b.freed)
 		b.freed = make(chan struct{})
 	}
+	return b.bytes
 }
 
 // room waits until more may be handed over.
@@ -125,7 +127,8 @@ func (t *teller) lineUp(ctx context.Context) error {
 	}()
 	var gap <-chan time.Time // while a sequence is missing
 	var some []storedEntry
-	for {
+	waits := t.s.metrics.backlog.WithLabelValues(strconv.Itoa(t.q))
+	for bytes := 0; ; waits.Set(float64(bytes)) {
 		select {
 		case <-t.backlog.wake:
 		case <-gap:
@@ -133,13 +136,14 @@ func (t *teller) lineUp(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		some = t.backlog.take(some)
+		some, bytes = t.backlog.take(some)
+		waits.Set(float64(bytes))
 		reached := next
 		for i, e := range some {
 			some[i] = storedEntry{}
 			switch {
 			case e.sequence < next: // all have looked since
-				t.backlog.told(e.bytes)
+				bytes = t.backlog.told(e.bytes)
 				continue
 			case e.sequence > next:
 				early[e.sequence] = e
@@ -147,7 +151,7 @@ func (t *teller) lineUp(ctx context.Context) error {
 			}
 			for waits := true; waits; e, waits = early[next] {
 				delete(early, next)
-				t.tellOf(e)
+				bytes = t.tellOf(e)
 				next++
 			}
 		}
@@ -160,13 +164,13 @@ func (t *teller) lineUp(ctx context.Context) error {
 	}
 }
 
-// tellOf tells of the next entry.
-func (t *teller) tellOf(e storedEntry) {
+// tellOf tells of the next entry; left is what waits behind it, in bytes.
+func (t *teller) tellOf(e storedEntry) (left int) {
 	_ = t.next(e.user, e.sequence, func(before uint64) error {
 		t.s.followers.tell(e.user, e.sequence, before, e.read)
 		return nil
 	})
-	t.backlog.told(e.bytes)
+	return t.backlog.told(e.bytes)
 }
 
 // read is the entry's events.

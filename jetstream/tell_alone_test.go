@@ -145,7 +145,7 @@ func TestAFullBacklogHasProjectorsWait(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if some := b.take(nil); len(some) != 2 || some[0].sequence != 1 {
-		t.Errorf("it holds %+v", some)
+	if some, bytes := b.take(nil); len(some) != 2 || some[0].sequence != 1 || bytes != backlogBytes-1 {
+		t.Errorf("it holds %d bytes, %+v", bytes, some)
 	}
 }
