@@ -68,8 +68,9 @@ type Run struct {
 	cluster *cluster
 	crowd   *crowd
 	result  *Result
-	first   string // the program the nodes begin with
-	other   string // one that prepare has built
+	first   string    // the program the nodes begin with
+	other   string    // one that prepare has built
+	thawed  time.Time // when a node that was frozen went on
 }
 
 // Play runs a scenario from an empty directory to its judgement. What went wrong
@@ -190,7 +191,7 @@ func (r *Run) judge() error {
 
 // compare ends the nodes and holds their stores against each other.
 func (r *Run) compare() error {
-	if !sleep(r.ctx, restFor) {
+	if !sleep(r.ctx, max(restFor, time.Until(r.thawed.Add(equalWithin)))) {
 		return context.Cause(r.ctx)
 	}
 	if err := r.cluster.killAll(); err != nil || len(r.cluster.nodes) < 2 {
@@ -205,6 +206,10 @@ func (r *Run) compare() error {
 // restFor is how long nothing happens before the stores must be equal: what a node
 // does once a second has happened.
 const restFor = 3 * time.Second
+
+// equalWithin is how long a node that was frozen may take for what the others wrote
+// meanwhile; people can do without it, so nothing else waits for that.
+const equalWithin = 30 * time.Second
 
 // keep writes history, timeline and the times of all messages.
 func (r *Run) keep() error {

@@ -191,6 +191,7 @@ func (r *Run) freezeOne(pause time.Duration) error {
 	if err := victim.thaw(); err != nil {
 		return err
 	}
+	r.thawed = time.Now()
 	end()
 	if err := r.resumes(from); err != nil {
 		return err
