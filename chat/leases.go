@@ -25,10 +25,10 @@ type Leases interface {
 	// Watch calls told with LeaseBegan, LeasePut for every key below prefix
 	// (whole tokens, "" for all) as it is, LeaseReady, and then for every
 	// change, in order, until ctx ends; of changes to one key within a moment
-	// only the last may be told. Should the store have lost what it held
-	// the watch begins again by itself, with LeaseBegan: keys not told of between
-	// that and LeaseReady are gone. It returns when the watch stands; told must
-	// not block, and is not called by two goroutines at once.
+	// only the last may be told. Should the store have lost what it held, or
+	// have been away for long, the watch begins again by itself, with LeaseBegan: keys not
+	// told of between that and LeaseReady are gone. It returns when the watch stands;
+	// told must not block, and is not called by two goroutines at once.
 	Watch(ctx context.Context, prefix string, told func(LeaseChange)) error
 }
 
@@ -38,6 +38,7 @@ type LeaseChange struct {
 	Key      string // of LeasePut, LeaseDeleted and LeaseExpired
 	Value    []byte // of LeasePut; the receiver's own
 	Revision uint64
+	Lost     bool // of LeaseBegan: the store has lost what it held
 }
 
 // LeaseKind is what has happened.

@@ -48,10 +48,21 @@ func openThree(t *testing.T) *three {
 	return openScrubbedThree(t, func(int) ScrubOptions { return ScrubOptions{} })
 }
 
+// openCutThree is openThree of nodes whose routes can be cut.
+func openCutThree(t *testing.T) *three {
+	t.Helper()
+	return openThreeOver(t, natstest.StartCutCluster, func(int) ScrubOptions { return ScrubOptions{} })
+}
+
 func openScrubbedThree(t *testing.T, scrub func(node int) ScrubOptions) *three {
 	t.Helper()
+	return openThreeOver(t, natstest.StartCluster, scrub)
+}
+
+func openThreeOver(t *testing.T, start func(testing.TB, string, bool) *natstest.Cluster, scrub func(node int) ScrubOptions) *three {
+	t.Helper()
 	c := &three{t: t, whole: t, dir: t.TempDir(), scrub: scrub, acked: map[chat.RoomID]map[string]chat.Seq{}}
-	c.nats = natstest.StartCluster(t, c.dir, true)
+	c.nats = start(t, c.dir, true)
 	begun := time.Now()
 	c.ids.Store(uint64(time.Now().UnixMilli()-int64(chat.SnowflakeEpoch)) << 22)
 	var opening sync.WaitGroup

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -97,62 +97,53 @@ func (r *records) write(ctx context.Context, key string, value []byte, revision 
 	return 0, unavailable("write", key, err)
 }
 
-// Watch implements chat.Records by an ordered consumer from the newest value of
-// each key on.
+// Watch implements chat.Records. A consumer that falls silent is followed by another, which
+// goes on where it was.
 func (r *records) Watch(ctx context.Context, prefix string, seen func(string, []byte, uint64), ready func()) error {
 	filter := r.prefix + strings.TrimSuffix(prefix, ".") + ".>"
 	if prefix == "" {
 		filter = r.prefix + ">"
 	}
-	var newest uint64 // what the watch must have shown before it is ready
-	var options []jetstream.PullConsumeOpt
+	var newest uint64    // what the watch must have shown before it is ready
 	if r.s.clustered() { // the replica that answers may be behind
 		m, err := r.s.leaderGet(ctx, streamRecords, ask{LastFor: filter})
 		if err != nil && !errors.Is(err, errNone) {
 			return err
 		}
 		newest = m.Sequence
-		options = append(options, jetstream.PullHeartbeat(heartbeat))
 	}
-	consumer, err := r.s.js.OrderedConsumer(ctx, streamRecords, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
-		InactiveThreshold: time.Minute,
-	})
-	if err != nil {
-		return unavailable("watch", prefix, err)
-	}
-	var once sync.Once
-	if info := consumer.CachedInfo(); info != nil && info.NumPending == 0 && newest == 0 {
-		once.Do(ready)
-	}
-	running, err := consumer.Consume(func(msg jetstream.Msg) {
-		meta, err := msg.Metadata()
+	once := sync.OnceFunc(ready)
+	var last atomic.Uint64
+	begin := func(ctx context.Context, _ bool) (*watcher, error) {
+		next, err := r.s.watcher(ctx, streamRecords, filter, last.Load())
 		if err != nil {
-			r.s.log.Error("a watched record has no metadata", "subject", msg.Subject(), "error", err)
-			return
+			return nil, unavailable("watch", prefix, err)
 		}
-		value := msg.Data()
-		if value == nil {
-			value = []byte{}
+		if next.pending == 0 && newest <= last.Load() {
+			once()
 		}
-		if msg.Headers().Get(headerDeleted) != "" {
-			value = nil
+		if err := next.hear(func(msg heard) {
+			value := msg.Data()
+			if value == nil {
+				value = []byte{}
+			}
+			if msg.Headers().Get(headerDeleted) != "" {
+				value = nil
+			}
+			seen(strings.TrimPrefix(msg.Subject(), r.prefix), value, msg.sequence)
+			last.Store(msg.sequence)
+			if msg.pending == 0 && msg.sequence >= newest {
+				once()
+			}
+		}); err != nil {
+			return nil, unavailable("watch", prefix, err)
 		}
-		seen(strings.TrimPrefix(msg.Subject(), r.prefix), value, meta.Sequence.Stream)
-		if meta.NumPending == 0 && meta.Sequence.Stream >= newest {
-			once.Do(ready)
-		}
-	}, options...)
-	if err != nil {
-		return unavailable("watch", prefix, err)
+		return next, nil
 	}
-	r.s.goes(func() {
-		select {
-		case <-ctx.Done():
-		case <-r.s.ctx.Done():
-		}
-		running.Stop()
-		<-running.Closed()
-	})
+	running, err := begin(ctx, false)
+	if err != nil {
+		return err
+	}
+	r.s.goes(func() { r.s.keepWatching(ctx, running, nil, begin) })
 	return nil
 }

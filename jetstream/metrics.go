@@ -17,6 +17,7 @@ type metrics struct {
 	early    prometheus.Counter
 	backlog  *prometheus.GaugeVec
 	looks    prometheus.Counter
+	watches  prometheus.Counter
 
 	scrubBytes, scrubDamage, scrubFills prometheus.Counter
 	scrubOldest                         prometheus.Gauge
@@ -43,6 +44,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		Help: "Bytes of entries of a queue stream that are stored and not told yet, where the node is alone."}, []string{"queue"})
 	m.looks = prometheus.NewCounter(prometheus.CounterOpts{Name: "natter_teller_restarts_total",
 		Help: "Times a teller began again, after which everybody looked at their queue."})
+	m.watches = prometheus.NewCounter(prometheus.CounterOpts{Name: "natter_watch_restarts_total",
+		Help: "Times a watch of records, leases or the roster looked for another consumer: the node that had it didn't say a word."})
 	m.scrubBytes = prometheus.NewCounter(prometheus.CounterOpts{Name: "natter_scrub_bytes_total",
 		Help: "Bytes of replicas that this node has compared."})
 	m.scrubDamage = prometheus.NewCounter(prometheus.CounterOpts{Name: "natter_scrub_damaged_total",
@@ -52,7 +55,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m.scrubOldest = prometheus.NewGauge(prometheus.GaugeOpts{Name: "natter_scrub_oldest_timestamp_seconds",
 		Help: "When the stream that was compared longest ago was compared, in Unix time; 0: one never was, or this node doesn't compare."})
 	if r != nil {
-		r.MustRegister(m.batch, m.take, m.commands, m.lag, m.leads, m.restarts, m.early, m.backlog, m.looks, m.scrubBytes, m.scrubDamage, m.scrubFills, m.scrubOldest)
+		r.MustRegister(m.batch, m.take, m.commands, m.lag, m.leads, m.restarts, m.early, m.backlog, m.looks, m.watches,
+			m.scrubBytes, m.scrubDamage, m.scrubFills, m.scrubOldest)
 	}
 	return m
 }

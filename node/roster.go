@@ -143,7 +143,6 @@ func (r *roster) Set(u chat.UserID, d chat.DeviceID, s chat.Standing) {
 // Watch implements chat.Roster.
 func (r *roster) Watch(told func(chat.RosterChange)) (func(), error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	began := false
 	r.tellMu.Lock()
 	r.told = told
 	for _, one := range r.early {
@@ -154,11 +153,8 @@ func (r *roster) Watch(told func(chat.RosterChange)) (func(), error) {
 	err := r.places.Watch(ctx, "", func(c chat.LeaseChange) {
 		r.tellMu.Lock()
 		defer r.tellMu.Unlock()
-		if c.Kind == chat.LeaseBegan {
-			if began {
-				r.again()
-			}
-			began = true
+		if c.Lost {
+			r.again()
 		}
 		if change, ok := r.changeOf(c); ok && r.told != nil {
 			r.told(change)

@@ -158,7 +158,7 @@ func leasesLoss(t *testing.T, l Leased) {
 	w := lookAt(t, l, "")
 	w.wait(t, "began", "u1.v1.a=one", "ready")
 	l.Lose()
-	w.wait(t, "began", "ready")
+	w.wait(t, "lost", "began", "ready")
 	claim(t, l, "u2.v1.a", "two", 0, 0)
 	w.wait(t, "u2.v1.a=two")
 }
@@ -174,6 +174,9 @@ func lookAt(t *testing.T, l chat.Leases, prefix string) *looking {
 		if c.Kind == chat.LeasePut {
 			w.told <- fmt.Sprintf("%s=%s", c.Key, c.Value)
 			return
+		}
+		if c.Lost {
+			w.told <- "lost"
 		}
 		w.told <- c.Key + kinds[c.Kind]
 	})

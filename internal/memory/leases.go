@@ -48,7 +48,7 @@ func (l *Leases) Lose() {
 		delete(l.values, key)
 	}
 	for w := range l.watchers {
-		l.tellLocked(w, chat.LeaseChange{Kind: chat.LeaseBegan}, chat.LeaseChange{Kind: chat.LeaseReady})
+		l.tellLocked(w, chat.LeaseChange{Kind: chat.LeaseBegan, Lost: true}, chat.LeaseChange{Kind: chat.LeaseReady})
 	}
 }
 

@@ -16,7 +16,8 @@ type Cluster struct {
 	t       testing.TB
 	dir     string
 	durable bool
-	ports   []int // of the routes
+	ports   []int        // of the routes
+	wires   *[3][3]*wire // from and to, where routes can be cut
 	Nodes   [3]*Server
 }
 
@@ -25,6 +26,13 @@ type Cluster struct {
 func StartCluster(t testing.TB, dir string, durable bool) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, dir: dir, durable: durable}
+	c.start()
+	return c
+}
+
+func (c *Cluster) start() {
+	t := c.t
+	t.Helper()
 	var held []net.Listener // all at once, so that no port is given twice
 	for range c.Nodes {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -36,6 +44,9 @@ func StartCluster(t testing.TB, dir string, durable bool) *Cluster {
 	}
 	for _, l := range held {
 		l.Close()
+	}
+	if c.wires != nil {
+		c.lay()
 	}
 	t.Cleanup(func() {
 		for _, s := range c.Nodes {
@@ -59,7 +70,6 @@ func StartCluster(t testing.TB, dir string, durable bool) *Cluster {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	return c
 }
 
 func (c *Cluster) led() bool {
@@ -78,14 +88,21 @@ func (c *Cluster) Name(i int) string { return fmt.Sprintf("n%d", i+1) }
 func (c *Cluster) Start(i int) {
 	c.t.Helper()
 	var routes string
-	for _, port := range c.ports {
+	for k, port := range c.ports {
+		if c.wires != nil {
+			port = c.wires[i][k].listen.Addr().(*net.TCPAddr).Port
+		}
 		routes += fmt.Sprintf("nats-route://127.0.0.1:%d,", port)
+	}
+	advertise := ""
+	if c.wires != nil {
+		advertise = nowhere
 	}
 	s, err := server.NewServer(&server.Options{
 		ServerName: c.Name(i), Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: filepath.Join(c.dir, c.Name(i)),
 		NoSigs: true, NoLog: true, JetStreamMaxMemory: 64 << 20, JetStreamMaxStore: 8 << 30, MaxPayload: 8 << 20,
 		SyncAlways: c.durable, SyncInterval: time.Second,
-		Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: c.ports[i]},
+		Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: c.ports[i], Advertise: advertise},
 		Routes:  server.RoutesFromStr(routes[:len(routes)-1]),
 	})
 	if err != nil {
