@@ -231,7 +231,3 @@ func comesAbout(err error) bool {
 	}
 	return true // nobody answered in time, or nobody is there
 }
-
-// heartbeat is how often a watch of records in a cluster is told that its consumer
-// lives: after two are missing it makes another one, on another node.
-const heartbeat = time.Second

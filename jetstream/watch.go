@@ -39,7 +39,8 @@ type watcher struct {
 }
 
 const (
-	watchAsk  = 3 * time.Second
+	watchAsk = 3 * time.Second
+	// watchBeat is how often a server that has nothing to say says so.
 	watchBeat = time.Second
 	// watchStall is how long the server may keep to itself what it said it has: a word of
 	// ours that it waits for was lost.
