@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 )
 
 // watcher reads a stream's subjects in order by a consumer of its own: the newest of each, or
@@ -54,10 +54,11 @@ const (
 // watcher makes a consumer for what comes after a sequence; after 0, for the newest of each
 // subject. hear has it begin.
 func (s *Store) watcher(ctx context.Context, stream, filter string, after uint64) (*watcher, error) {
-	w := &watcher{s: s, stream: stream, name: "watch-" + nuid.Next(), after: after, trouble: make(chan error, 1)}
+	inbox := s.js.Conn().NewInbox() // _INBOX.<unique>
+	w := &watcher{s: s, stream: stream, name: "watch-" + inbox[strings.LastIndexByte(inbox, '.')+1:], after: after, trouble: make(chan error, 1)}
 	config := jetstream.ConsumerConfig{Name: w.name, FilterSubject: filter, AckPolicy: jetstream.AckNonePolicy,
 		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, Replicas: 1, MemoryStorage: true, InactiveThreshold: watchIdle,
-		DeliverSubject: s.js.Conn().NewInbox(), FlowControl: true, IdleHeartbeat: watchBeat}
+		DeliverSubject: inbox, FlowControl: true, IdleHeartbeat: watchBeat}
 	if after > 0 {
 		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, after+1
 	}
