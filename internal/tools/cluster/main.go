@@ -39,63 +39,99 @@ func main() {
 	}
 }
 
-// run runs the nodes until a signal, or until one of them ends by itself: then it
-// stops the others.
+// run runs the nodes until a signal. One that is drained or killed leaves the others
+// alone, and begins again at Enter; one that fails stops them all.
 func run(natter, dir string, args []string) error {
 	if err := certify(dir); err != nil {
 		return err
 	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	var screen sync.Mutex
-	ended := make(chan error, len(names))
-	var nodes []*exec.Cmd
-	var all []error
-	for i, name := range names {
-		cmd := exec.Command(natter, append(settings(dir, i), args...)...)
-		// Its own group: Ctrl-C is passed on below, once.
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-		out, in := io.Pipe()
-		cmd.Stdout, cmd.Stderr = in, in
-		go prefix(&screen, name, out)
-		if err := cmd.Start(); err != nil {
-			all = append(all, fmt.Errorf("%s: %w", name, err))
-			break
+	enter := make(chan struct{})
+	go func() {
+		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+			enter <- struct{}{}
 		}
-		nodes = append(nodes, cmd)
-		go func() {
-			err := cmd.Wait()
-			if err != nil {
-				err = fmt.Errorf("%s: %w", name, err)
-			}
-			ended <- err
-		}()
+	}()
+	c := &cluster{natter: natter, dir: dir, args: args, ended: make(chan end, len(names))}
+	for i := range names {
+		c.start(i)
 	}
 	fmt.Printf("three nodes: http://127.0.0.1:%d  http://127.0.0.1:%d  http://127.0.0.1:%d  (Ctrl-C stops all, once more at once)\n", firstListen, firstListen+2, firstListen+4)
-	stop := func() {
-		for _, n := range nodes {
-			_ = n.Process.Signal(syscall.SIGTERM) // one that has ended doesn't mind
-		}
-	}
-	stopping := len(all) > 0
-	if stopping {
-		stop()
-	}
-	for left := len(nodes); left > 0; {
+	var all []error
+	for stopping := false; c.running > 0; {
 		select {
 		case <-signals: // a second one ends them at once
 			stopping = true
-			stop()
-		case err := <-ended:
-			all = append(all, err)
-			left--
-			if !stopping {
-				stopping = true
-				stop()
+			c.stop()
+		case <-enter:
+			for i := range names {
+				if c.nodes[i] == nil && !stopping {
+					c.start(i)
+				}
+			}
+		case one := <-c.ended:
+			name := names[one.node]
+			c.nodes[one.node] = nil
+			c.running--
+			var exit *exec.ExitError
+			switch {
+			case stopping && one.err == nil:
+			case one.err != nil && (stopping || !errors.As(one.err, &exit) || exit.Exited()):
+				all = append(all, fmt.Errorf("%s: %w", name, one.err))
+				if !stopping {
+					stopping = true
+					c.stop()
+				}
+			case c.running > 0:
+				c.say(fmt.Sprintf("%s has stopped, the others go on; Enter starts it again", name))
 			}
 		}
 	}
 	return errors.Join(all...)
+}
+
+// cluster is the processes.
+type cluster struct {
+	natter, dir string
+	args        []string
+	nodes       [3]*exec.Cmd // nil: it doesn't run
+	running     int
+	ended       chan end
+	screen      sync.Mutex
+}
+
+// end is a process's.
+type end struct {
+	node int
+	err  error
+}
+
+func (c *cluster) start(i int) {
+	cmd := exec.Command(c.natter, append(settings(c.dir, i), c.args...)...)
+	// Its own group: Ctrl-C is passed on, once.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, in := io.Pipe()
+	cmd.Stdout, cmd.Stderr = in, in
+	go c.prefix(names[i], out)
+	c.nodes[i] = cmd
+	c.running++
+	err := cmd.Start()
+	go func() {
+		if err == nil {
+			err = cmd.Wait()
+		}
+		in.Close()
+		c.ended <- end{i, err}
+	}()
+}
+
+func (c *cluster) stop() {
+	for _, n := range c.nodes {
+		if n != nil && n.Process != nil {
+			_ = n.Process.Signal(syscall.SIGTERM) // one that has ended doesn't mind
+		}
+	}
 }
 
 // settings are a node's flags.
@@ -130,10 +166,14 @@ func certify(dir string) error {
 }
 
 // prefix copies lines to the screen behind the node's name.
-func prefix(screen *sync.Mutex, name string, from io.Reader) {
+func (c *cluster) prefix(name string, from io.Reader) {
 	for lines := bufio.NewScanner(from); lines.Scan(); {
-		screen.Lock()
-		fmt.Printf("%s | %s\n", name, lines.Text())
-		screen.Unlock()
+		c.say(name + " | " + lines.Text())
 	}
+}
+
+func (c *cluster) say(line string) {
+	c.screen.Lock()
+	defer c.screen.Unlock()
+	fmt.Println(line)
 }
