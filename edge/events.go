@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 
@@ -180,6 +181,7 @@ func (e *Edge) readQueue(ctx context.Context, u chat.UserID, c chat.Cursor, limi
 		}
 		begun := time.Now()
 		defer func() { e.returns.over(begun, got.more) }()
+		limit = e.returns.piece(limit, begun)
 	} else {
 		select {
 		case e.readers <- struct{}{}:
@@ -203,6 +205,7 @@ func (e *Edge) readQueue(ctx context.Context, u chat.UserID, c chat.Cursor, limi
 		}
 		got.events = append(got.events, events...)
 		got.after = entry.Cursor
+		runtime.Gosched() // who comes back is in no hurry
 	}
 	return got, nil
 }

@@ -30,7 +30,16 @@ func TestWhoComesBackLetsWritersGoFirst(t *testing.T) {
 	if rest := took(time.Hour); rest != 0 {
 		t.Errorf("nobody writes, and a turn rests %s", rest)
 	}
+	if n := r.piece(100, time.Now()); n != 100 {
+		t.Errorf("nobody writes, and a turn reads %d of 100 entries", n)
+	}
 	write()
+	if n := r.piece(100, time.Now()); n != pieceEntries {
+		t.Errorf("somebody writes, and a turn reads %d of 100 entries", n)
+	}
+	if n := r.piece(1, time.Now()); n != 1 {
+		t.Errorf("a turn reads %d entries of one", n)
+	}
 	if rest := took(time.Hour); rest != restMost {
 		t.Errorf("somebody writes, and a long turn rests %s", rest)
 	}
