@@ -12,8 +12,9 @@ import (
 // A session is a reader with a place in its person's queue. There is one path:
 //
 //	hint (prev ≤ place, nobody reads, room in the outbox) ─▶ outbox, place moves
+//	hint (somebody reads)                                 ─▶ kept
 //	hint (anything else)                                  ─▶ catchUp
-//	catchUp: read after place ─▶ outbox, place moves ─▶ until nothing is left
+//	catchUp: read after place ─▶ outbox, place moves ─▶ until nothing is left ─▶ kept
 //
 // Example: place 7. Hint {prev 7, seq 8} goes out as it is: place 8. Hint
 // {prev 9, seq 10}: 9 was lost on the way, so catchUp reads 9 and 10. Hint
@@ -30,7 +31,9 @@ func (s *session) hint(entry *chat.Entry) {
 	}
 	switch {
 	case s.reading:
-		s.again = true
+		if !ready || !s.kept.add(keptHint{entry.Cursor, entry.Prev, events, direct}) {
+			s.again = true
+		}
 	case entry != nil && entry.Cursor.Epoch == s.place.Epoch && entry.Cursor.Seq <= s.place.Seq && s.place.Place == 0:
 		// had already
 	case ready && entry.Cursor.Epoch == s.place.Epoch && entry.Prev <= s.place.Seq && s.place.Place == 0 && s.out.putEvents(events...):
@@ -91,8 +94,8 @@ func (s *session) catchUp() {
 		}
 		s.synced = true
 		s.mu.Lock()
+		again := !s.joinLocked(&at) || s.again
 		s.place = at
-		again := s.again
 		switch {
 		case again:
 		case at.Seq < s.told && stale < staleReads:

@@ -48,6 +48,7 @@ type session struct {
 	place   chat.Cursor // all events up to here are in the outbox
 	reading bool        // a goroutine reads the queue; hints only wake it
 	again   bool        // the queue is to be looked at once more
+	kept    kept        // while reading
 	told    uint64      // the highest sequence a hint has named since the last look
 	synced  bool        // the client was told that it has caught up
 	ended   bool        // nothing may be started any more
