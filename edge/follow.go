@@ -31,7 +31,7 @@ func (s *session) hint(entry *chat.Entry) {
 	}
 	switch {
 	case s.reading:
-		if !ready || !s.kept.add(keptHint{entry.Cursor, entry.Prev, events, direct}) {
+		if !ready || !s.kept.add(keptHint{entry.Cursor, entry.Prev, events, direct}, &s.out) {
 			s.again = true
 		}
 	case entry != nil && entry.Cursor.Epoch == s.place.Epoch && entry.Cursor.Seq <= s.place.Seq && s.place.Place == 0:

@@ -25,17 +25,14 @@ type keptHint struct {
 	direct []placed
 }
 
-// keptBytes bounds what is kept for a session: 100 messages of 300 bytes. Beyond it all of
-// it is forgotten, and the queue is read once more.
-const keptBytes = 64 << 10
-
-// add keeps a hint; false when that is too much, and then nothing is kept.
-func (k *kept) add(h keptHint) bool {
+// add keeps a hint, if the outbox has room for all that is kept; false when it hasn't, and
+// then nothing is kept and the queue is to be read once more.
+func (k *kept) add(h keptHint, out *outbox) bool {
 	size := overhead
 	for i := range h.items {
 		size += h.items[i].size()
 	}
-	if k.bytes+size > keptBytes {
+	if k.bytes+size > eventBytes || !out.room(k.bytes+size) {
 		k.forget()
 		return false
 	}

@@ -24,7 +24,7 @@ func TestWhatComesMeanwhileIsntReadAgain(t *testing.T) {
 		{"all of it is kept", "", -1, false},
 		{"the first is lost", "", 0, true},
 		{"one is lost", "", 5, true},
-		{"it is too much", strings.Repeat("x", 7900), -1, true},
+		{"it is too much", strings.Repeat("한", 7900), -1, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var hints *capricious
