@@ -150,7 +150,7 @@ func (p *projector) putCheckpoint(ctx context.Context, c checkpoint) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.fence.put(ctx, streamCheckpoint, []*nats.Msg{{Subject: subjectCheckpoint(p.partition), Data: data}})
+	_, err = p.fence.put(ctx, streamCheckpoint, []*nats.Msg{{Subject: subjectCheckpoint(p.partition), Data: data}}, nil)
 	return err
 }
 

@@ -265,7 +265,7 @@ func (c *three) aStaleWriteIsFencedOff(t *testing.T) {
 		for i := range n {
 			messages = append(messages, &nats.Msg{Subject: subjectMessages(0, chat.RoomID(fmt.Sprint("stale", i))), Data: []byte("x")})
 		}
-		if _, err := old.put(t.Context(), numbered(streamHistory, 0), messages); !errors.Is(err, errFenced) {
+		if _, err := old.put(t.Context(), numbered(streamHistory, 0), messages, nil); !errors.Is(err, errFenced) {
 			t.Errorf("%d messages: %v", n, err)
 		}
 	}

@@ -28,7 +28,11 @@ func (s *Store) connect(name string) (*nats.Conn, error) {
 }
 
 func (s *Store) open(name string) (*nats.Conn, error) {
-	nc, err := s.o.Connect(name)
+	var options []nats.Option
+	if name == connectLive {
+		options = append(options, nats.NoEcho()) // what is told from here is told here by calls
+	}
+	nc, err := s.o.Connect(name, options...)
 	if err != nil {
 		return nil, fmt.Errorf("connect %s: %w", name, err)
 	}

@@ -22,7 +22,7 @@ func TestConnectionsAreOpenedAtOnce(t *testing.T) {
 	names := s.connections()
 	var mu sync.Mutex
 	all, begun := make(chan struct{}), 0
-	s.o.Connect = func(name string) (*nats.Conn, error) {
+	s.o.Connect = func(name string, options ...nats.Option) (*nats.Conn, error) {
 		mu.Lock()
 		if begun++; begun == len(names) {
 			close(all)
@@ -30,7 +30,7 @@ func TestConnectionsAreOpenedAtOnce(t *testing.T) {
 		mu.Unlock()
 		select {
 		case <-all:
-			return server.Connect(name)
+			return server.Connect(name, options...)
 		case <-time.After(20 * time.Second):
 			return nil, errors.New("the others have not begun")
 		}

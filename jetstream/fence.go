@@ -112,27 +112,36 @@ func (p *projector) claim(ctx context.Context) (*fence, error) {
 
 // put writes messages to one stream, in their order and once, and returns the
 // sequence of the last, or one beyond it. errFenced: it is not ours any more.
-func (f *fence) put(ctx context.Context, stream string, messages []*nats.Msg) (last uint64, err error) {
-	for len(messages) > 0 {
+//
+// stored, where it isn't nil, is told of each part of the messages that the stream has taken,
+// one right behind the other, and the sequence of its last; not where that isn't known.
+func (f *fence) put(ctx context.Context, stream string, messages []*nats.Msg, stored func(from, to int, last uint64)) (last uint64, err error) {
+	for done := 0; len(messages) > 0; {
 		n, size := 0, 0
 		for n < len(messages) && n < chunkMessages && (n == 0 || size < chunkBytes) {
 			size += len(messages[n].Data)
 			n++
 		}
-		if last, err = f.chunk(ctx, stream, messages[:n]); err != nil {
+		var known bool
+		if last, known, err = f.chunk(ctx, stream, messages[:n]); err != nil {
 			return last, err
 		}
-		messages = messages[n:]
+		if known && stored != nil {
+			stored(done, done+n, last)
+		}
+		messages, done = messages[n:], done+n
 	}
 	f.p.s.raise(stream, last)
 	return last, nil
 }
 
-func (f *fence) chunk(ctx context.Context, stream string, messages []*nats.Msg) (uint64, error) {
+// chunk writes one batch. last is the sequence of its last message if it is known, and one
+// beyond it if it isn't: then the stream had the batch by an answer that was lost.
+func (f *fence) chunk(ctx context.Context, stream string, messages []*nats.Msg) (last uint64, known bool, err error) {
 	guard := strconv.FormatUint(f.claims[stream], 10)
 	id := fmt.Sprintf("%d.%s.%d", f.p.partition, guard, f.chunks.Add(1))
 	try := 0
-	sequence, err := f.p.s.persist(ctx, f.p.out, stream, func() []*nats.Msg {
+	last, err = f.p.s.persist(ctx, f.p.out, stream, func() []*nats.Msg {
 		try++
 		sent := make([]*nats.Msg, len(messages))
 		for i, m := range messages {
@@ -152,14 +161,14 @@ func (f *fence) chunk(ctx context.Context, stream string, messages []*nats.Msg) 
 	})
 	switch {
 	case refusedWith(err, errWrongRevision):
-		return 0, errFenced
+		return 0, false, errFenced
 	case refusedWith(err, errBatchDuplicate): // the try before was taken
-		_, last, err := f.p.s.bounds(ctx, stream)
-		return last, err
+		_, last, err = f.p.s.bounds(ctx, stream)
+		return last, false, err
 	case err != nil:
-		return 0, fmt.Errorf("write to %s: %w", stream, err)
+		return 0, false, fmt.Errorf("write to %s: %w", stream, err)
 	}
-	return sequence, nil
+	return last, true, nil
 }
 
 // publishFenced sends the writes of a take, to each stream in their order; those to
@@ -180,6 +189,10 @@ func (t *take) publishFenced(ctx context.Context, writes []write) error {
 		}
 		in.messages = append(in.messages, &nats.Msg{Subject: w.subject, Data: data})
 		in.bytes += len(data)
+		if w.queued != nil {
+			w.queued.data, w.queued.bytes = data, len(data)
+			in.entries = append(in.entries, *w.queued)
+		}
 	}
 	rooms := 0
 	for stream := range parcels {
@@ -198,7 +211,7 @@ func (t *take) publishFenced(ctx context.Context, writes []write) error {
 			continue
 		}
 		t.p.s.goes(func() {
-			sequence, err := fence.put(ctx, stream, in.messages)
+			sequence, err := fence.put(ctx, stream, in.messages, nil)
 			t.wrote(in.note, sequence, err)
 		})
 	}

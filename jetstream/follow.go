@@ -206,7 +206,7 @@ type news struct{ s *Store }
 // Publish implements chat.News.
 func (n news) Publish(to []chat.UserID, payload []byte) error {
 	for _, u := range to {
-		if err := n.s.followers.nc.Publish(subjectNews(u), payload); err != nil {
+		if err := n.s.control.Publish(subjectNews(u), payload); err != nil {
 			return unavailable("publish", string(u), err)
 		}
 	}

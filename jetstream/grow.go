@@ -32,7 +32,7 @@ import (
 type GrowOptions struct {
 	// Old and New open connections to the server of the node alone and to that of a
 	// member; System opens one to the member's system account.
-	Old, New, System func(name string) (*nats.Conn, error)
+	Old, New, System Connect
 	// Node is the member's name.
 	Node string
 	// Partitions and QueueRetention are the cluster's.

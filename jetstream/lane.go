@@ -37,8 +37,9 @@ type lanes struct {
 const lanesBytes = 8 << 20
 
 type lane struct {
-	all    *lanes
-	stream string
+	all     *lanes
+	stream  string
+	backlog *backlog // of the stream's teller
 
 	mu      sync.Mutex
 	parcels []parcel
@@ -50,6 +51,7 @@ type lane struct {
 type parcel struct {
 	take     *take
 	messages []*nats.Msg
+	entries  []storedEntry // of the messages
 	bytes    int
 	note     func(*take, uint64)
 }
@@ -58,7 +60,7 @@ type parcel struct {
 func (p *projector) newLanes(ctx context.Context) *lanes {
 	all := &lanes{fence: p.fence, each: make(map[string]*lane, p.s.o.Partitions), freed: make(chan struct{}, 1)}
 	for q := range p.s.o.Partitions {
-		l := &lane{all: all, stream: numbered(streamSync, q), wake: make(chan struct{}, 1)}
+		l := &lane{all: all, stream: numbered(streamSync, q), backlog: p.s.tellers[q].backlog, wake: make(chan struct{}, 1)}
 		all.each[l.stream] = l
 		p.s.goes(func() { l.run(ctx) })
 	}
@@ -122,19 +124,46 @@ func (l *lane) run(ctx context.Context) {
 		case <-l.wake:
 		}
 		for some := l.take(); len(some) > 0; some = l.take() {
-			var messages []*nats.Msg
-			for _, in := range some {
-				messages = append(messages, in.messages...)
-			}
-			sequence, err := l.all.fence.put(ctx, l.stream, messages)
+			sequence, told, err := l.send(ctx, some)
 			l.landed(some, sequence, err)
 			if err != nil {
 				l.landed(l.fail(err), 0, err)
 				return
 			}
-			l.all.fence.p.s.grew(l.all.fence.p.out, l.stream, sequence)
+			if !told {
+				l.all.fence.p.s.grew(l.all.fence.p.out, l.stream, sequence)
+			}
 		}
 	}
+}
+
+// send writes parcels, and hands over what is stored to the stream's teller if that works
+// here: told.
+func (l *lane) send(ctx context.Context, some []parcel) (last uint64, told bool, err error) {
+	var messages []*nats.Msg
+	var entries []storedEntry
+	for _, in := range some {
+		messages = append(messages, in.messages...)
+		entries = append(entries, in.entries...)
+	}
+	l.backlog.expect(1)
+	defer l.backlog.expect(-1)
+	handed := 0
+	last, err = l.all.fence.put(ctx, l.stream, messages, func(from, to int, last uint64) {
+		if l.backlog.add(placed(entries[from:to], last)...) {
+			handed += to - from
+		}
+	})
+	return last, handed == len(messages), err
+}
+
+// placed gives entries that a stream took one behind the other their sequences; last is that
+// of the last.
+func placed(entries []storedEntry, last uint64) []storedEntry {
+	for i := range entries {
+		entries[i].sequence = last - uint64(len(entries)-1-i)
+	}
+	return entries
 }
 
 // take is the next parcels, about a chunk of them; whole ones, at least one if there is

@@ -344,7 +344,9 @@ func (p *projector) landed(ctx context.Context) error {
 		return err
 	}
 	if p.lanes != nil {
-		return p.lanes.room(ctx)
+		if err := p.lanes.room(ctx); err != nil {
+			return err
+		}
 	}
 	for _, t := range p.s.tellers {
 		if err := t.backlog.room(ctx); err != nil {

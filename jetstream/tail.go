@@ -108,7 +108,7 @@ func (s *Store) grew(out *publisher, stream string, sequence uint64) {
 	}
 }
 
-func (s *Store) tail(nc *nats.Conn, stream string, from uint64) (entries, error) {
+func (s *Store) tail(nc *nats.Conn, stream string, from uint64) (*tail, error) {
 	t := &tail{nc: nc, stream: stream, inbox: nc.NewInbox() + ".", after: max(from, 1) - 1,
 		answers: make(chan *nats.Msg, tailMost), grown: make(chan struct{}, 1)}
 	t.ctx, t.cancel = context.WithCancel(s.ctx)
@@ -149,7 +149,7 @@ func (t *tail) Stop() {
 
 func (t *tail) next() (entry, error) {
 	for pause := stalePause; len(t.ready) == 0; {
-		if err := t.ask(); err != nil {
+		if err := t.ask(t.ctx, tailMost); err != nil {
 			return entry{}, err
 		}
 		var grown <-chan struct{}
@@ -172,32 +172,33 @@ func (t *tail) next() (entry, error) {
 	return entry{m.Subject, m.Sequence, m.Data, t.pending + uint64(len(t.ready))}, nil
 }
 
-// ask reads what there is after the last, until somebody answers. Nothing is no error.
-func (t *tail) ask() error {
-	body, err := json.Marshal(ask{Seq: t.after + 1, NextFor: ">", Batch: tailMost, MaxBytes: readBytes})
+// ask reads what there is after the last, at most so many messages, until somebody answers or
+// ctx ends. Nothing is no error.
+func (t *tail) ask(ctx context.Context, most int) error {
+	body, err := json.Marshal(ask{Seq: t.after + 1, NextFor: ">", Batch: most, MaxBytes: readBytes})
 	if err != nil {
 		return err
 	}
-	for within := askedFirst; t.ctx.Err() == nil; within = min(2*within, askedLast) {
+	for within := askedFirst; ctx.Err() == nil; within = min(2*within, askedLast) {
 		t.asked++
 		mine := t.inbox + strconv.FormatUint(t.asked, 36)
 		if err := t.nc.PublishRequest("$JS.API.DIRECT.GET."+t.stream, mine, body); err != nil {
 			return err
 		}
-		found, pending, err := t.answer(mine, within)
+		found, pending, err := t.answer(ctx, mine, within)
 		if err == nil {
 			t.ready, t.pending = found, pending
 			return nil
 		}
-		if wait(t.ctx, stalePause) != nil {
+		if wait(ctx, stalePause) != nil {
 			break
 		}
 	}
-	return fmt.Errorf("follow %s: %w", t.stream, context.Cause(t.ctx))
+	return fmt.Errorf("follow %s: %w", t.stream, context.Cause(ctx))
 }
 
 // answer gathers the answer to one request.
-func (t *tail) answer(mine string, within time.Duration) (found []stored, pending uint64, err error) {
+func (t *tail) answer(ctx context.Context, mine string, within time.Duration) (found []stored, pending uint64, err error) {
 	timer := time.NewTimer(within)
 	defer timer.Stop()
 	for {
@@ -206,8 +207,8 @@ func (t *tail) answer(mine string, within time.Duration) (found []stored, pendin
 		case msg = <-t.answers:
 		case <-timer.C:
 			return nil, 0, errUnanswered
-		case <-t.ctx.Done():
-			return nil, 0, context.Cause(t.ctx)
+		case <-ctx.Done():
+			return nil, 0, context.Cause(ctx)
 		}
 		if msg.Subject != mine {
 			continue // of one that was given up

@@ -153,6 +153,7 @@ type write struct {
 	subject string
 	record  any
 	note    func(t *take, sequence uint64)
+	queued  *storedEntry // of a queue in a cluster: what its teller is to know
 }
 
 // publish sends every write of the take. The order within HISTORY matters: a
@@ -211,15 +212,18 @@ func (t *take) queueWrite(u chat.UserID, events []*event) write {
 		size += len(e.raw)
 	}
 	q := t.p.s.userPartition(u)
-	note := func(t *take, n uint64) { t.sync[q] = max(t.sync[q], n) }
-	if t.p.fence == nil {
-		backlog := t.p.s.tellers[q].backlog
-		note = func(t *take, n uint64) {
-			t.sync[q] = max(t.sync[q], n)
-			backlog.add(storedEntry{n, u, events, size})
-		}
+	w := write{stream: numbered(streamSync, q), subject: subjectSync(q, u), record: entry,
+		note: func(t *take, n uint64) { t.sync[q] = max(t.sync[q], n) }}
+	if t.p.fence != nil {
+		w.queued = &storedEntry{user: u, events: events}
+		return w
 	}
-	return write{numbered(streamSync, q), subjectSync(q, u), entry, note}
+	backlog := t.p.s.tellers[q].backlog
+	w.note = func(t *take, n uint64) {
+		t.sync[q] = max(t.sync[q], n)
+		backlog.add(storedEntry{sequence: n, user: u, events: events, bytes: size})
+	}
+	return w
 }
 
 func noteMarks(t *take, n uint64) { t.marks = max(t.marks, n) }
@@ -230,7 +234,7 @@ func (t *take) roomWrites(ctx context.Context, id chat.RoomID, in *touched) ([]w
 	history, marks := numbered(streamHistory, p), numbered(streamMarks, p)
 	var writes []write
 	if in.record {
-		writes = append(writes, write{history, subjectRoom(p, id), &roomRecord{Upto: t.upto, Room: in.room.Room.Clone()}, nil})
+		writes = append(writes, write{stream: history, subject: subjectRoom(p, id), record: &roomRecord{Upto: t.upto, Room: in.room.Room.Clone()}})
 	}
 	sealed, err := t.p.seal(ctx, in.room, t.upto)
 	if err != nil {
@@ -242,12 +246,12 @@ func (t *take) roomWrites(ctx context.Context, id chat.RoomID, in *touched) ([]w
 			again.Upto = t.upto
 			again.Messages = append([]chat.Message(nil), held.Messages...)
 			failpoint("seal.amended")
-			writes = append(writes, write{history, subjectPage(p, id, k), &again, nil})
+			writes = append(writes, write{stream: history, subject: subjectPage(p, id, k), record: &again})
 		}
 	}
 	for k, sealedPage := range sealed {
 		if !t.p.rec.hasHistory(subjectPage(p, id, k), t.upto) {
-			writes = append(writes, write{history, subjectPage(p, id, k), sealedPage, nil})
+			writes = append(writes, write{stream: history, subject: subjectPage(p, id, k), record: sealedPage})
 		}
 	}
 	if len(in.messages) > 0 {
@@ -255,18 +259,18 @@ func (t *take) roomWrites(ctx context.Context, id chat.RoomID, in *touched) ([]w
 		if newest := in.room.newest; newest != nil && in.messages[len(in.messages)-1].Seq != newest.Seq {
 			entry.Messages = append(entry.Messages, *newest)
 		}
-		writes = append(writes, write{history, subjectMessages(p, id), entry, nil})
+		writes = append(writes, write{stream: history, subject: subjectMessages(p, id), record: entry})
 	}
 	for u := range in.marks {
 		if m := in.room.Room.Member(u); m != nil {
-			writes = append(writes, write{marks, subjectMark(p, u, id), &markRecord{Upto: t.upto, Mark: chat.Mark{Read: m.Read, Muted: m.Muted}}, noteMarks})
+			writes = append(writes, write{stream: marks, subject: subjectMark(p, u, id), record: &markRecord{Upto: t.upto, Mark: chat.Mark{Read: m.Read, Muted: m.Muted}}, note: noteMarks})
 		}
 	}
 	for u := range in.left {
-		writes = append(writes, write{marks, subjectMark(p, u, id), &markRecord{Upto: t.upto, Mark: chat.Mark{Left: true}}, noteMarks})
+		writes = append(writes, write{stream: marks, subject: subjectMark(p, u, id), record: &markRecord{Upto: t.upto, Mark: chat.Mark{Left: true}}, note: noteMarks})
 	}
 	for u, d := range in.drafts {
-		writes = append(writes, write{marks, subjectDraft(p, u, id), &draftRecord{Upto: t.upto, Draft: d}, noteMarks})
+		writes = append(writes, write{stream: marks, subject: subjectDraft(p, u, id), record: &draftRecord{Upto: t.upto, Draft: d}, note: noteMarks})
 	}
 	return writes, nil
 }

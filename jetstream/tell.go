@@ -2,19 +2,17 @@ package jetstream
 
 import (
 	"context"
-	"encoding/binary"
-	"fmt"
 	"time"
 
 	"natter/chat"
 )
 
-// A teller reads SYNC-q in its order and tells those who follow a queue each of its
-// entries, with the sequence of that user's entry before it: its own node by a call, where
-// that is alone, and everybody in a cluster by publishing live.<user>. Several projectors write to
-// one queue, so only the stream's own order tells what "before" is: the reader
-// of the stream knows it, a writer doesn't. A session whose place is at or
-// beyond that sequence misses nothing; any other reads the queue.
+// A teller tells those who follow a queue of SYNC-q each of its entries, in the stream's
+// order, with the sequence of that user's entry before it: the sessions of its own node by a
+// call, in a cluster those of the others by publishing live.<user>. Several projectors write
+// to one queue, so only the stream's own order tells what "before" is; projectors hand over
+// the sequences they learned (backlog.go), and what nobody hands over is read. A session whose
+// place is at or beyond that sequence misses nothing; any other reads the queue.
 //
 //	live.<user>:  sequence (8 bytes, big endian) | before (8 bytes) | stored entry
 //
@@ -27,7 +25,8 @@ type teller struct {
 	s       *Store
 	q       int
 	last    map[chat.UserID]uint64
-	backlog *backlog // of a node alone, see tell_alone.go
+	backlog *backlog
+	payload []byte // of what is published, in a cluster
 }
 
 const (
@@ -39,7 +38,9 @@ const (
 )
 
 func newTeller(s *Store, q int) *teller {
-	return &teller{s: s, q: q, last: make(map[chat.UserID]uint64), backlog: newBacklog()}
+	t := &teller{s: s, q: q, last: make(map[chat.UserID]uint64), backlog: newBacklog()}
+	t.backlog.open(!s.clustered())
+	return t
 }
 
 // run tells while this node leads the stream, until ctx ends.
@@ -64,40 +65,10 @@ func (t *teller) lead(ctx context.Context) {
 }
 
 func (t *teller) tell(ctx context.Context) error {
-	if !t.s.clustered() {
-		return t.lineUp(ctx)
+	if t.s.clustered() {
+		return t.merge(ctx)
 	}
-	next, err := t.begin(ctx)
-	if err != nil {
-		return err
-	}
-	messages, err := t.s.follow(ctx, t.q, numbered(streamSync, t.q), next, 2048)
-	if err != nil {
-		return fmt.Errorf("follow the queues: %w", err)
-	}
-	defer messages.Stop()
-	stop := context.AfterFunc(ctx, messages.Stop)
-	defer stop()
-	skip := len(subjectSync(t.q, ""))
-	var payload []byte
-	for {
-		msg, err := messages.next()
-		if err != nil {
-			return err
-		}
-		if isFence(msg.subject) {
-			continue
-		}
-		u := chat.UserID(msg.subject[skip:])
-		if err := t.next(u, msg.sequence, func(before uint64) error {
-			payload = binary.BigEndian.AppendUint64(payload[:0], msg.sequence)
-			payload = binary.BigEndian.AppendUint64(payload, before)
-			payload = append(payload, msg.data...)
-			return t.s.control.Publish(subjectLive(u), payload)
-		}); err != nil {
-			return err
-		}
-	}
+	return t.lineUp(ctx)
 }
 
 // begin has everybody look at their queue, and is the sequence after what they see.

@@ -63,7 +63,7 @@ func entryOf(t *testing.T, u chat.UserID, sequence uint64, text string) storedEn
 	if err != nil {
 		t.Fatal(err)
 	}
-	return storedEntry{sequence, u, []*event{{raw: raw}}, len(raw)}
+	return storedEntry{sequence: sequence, user: u, events: []*event{{raw: raw}}, bytes: len(raw)}
 }
 
 // Projectors learn of what they stored in any order; it is told in the stream's, each
@@ -115,7 +115,7 @@ func TestATellerDoesNotWaitForWhatIsLost(t *testing.T) {
 func TestAnEventThatCannotBeReadIsLookedFor(t *testing.T) {
 	h := open(t)
 	_, heard, tell, last := following(t, h, "minsu")
-	tell.backlog.add(storedEntry{last + 1, "minsu", []*event{{raw: []byte("\xff")}}, 1})
+	tell.backlog.add(storedEntry{sequence: last + 1, user: "minsu", events: []*event{{raw: []byte("\xff")}}, bytes: 1})
 	if e := next(t, heard); e != nil {
 		t.Fatalf("heard %+v", e)
 	}

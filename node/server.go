@@ -111,23 +111,25 @@ func startServer(d *directory, name string, safe bool, m *member, log *slog.Logg
 
 // connect opens one more in-process connection. It is never given up: while the
 // process lives the server does.
-func (n *natsServer) connect(name string) (*nats.Conn, error) { return n.connectAs(n.user, name) }
-
-// connectSystem opens one to the system account.
-func (n *natsServer) connectSystem(name string) (*nats.Conn, error) {
-	return n.connectAs(n.system, name)
+func (n *natsServer) connect(name string, options ...nats.Option) (*nats.Conn, error) {
+	return n.connectAs(n.user, name, options...)
 }
 
-func (n *natsServer) connectAs(user nkeys.KeyPair, name string) (*nats.Conn, error) {
+// connectSystem opens one to the system account.
+func (n *natsServer) connectSystem(name string, options ...nats.Option) (*nats.Conn, error) {
+	return n.connectAs(n.system, name, options...)
+}
+
+func (n *natsServer) connectAs(user nkeys.KeyPair, name string, options ...nats.Option) (*nats.Conn, error) {
 	public, err := user.PublicKey()
 	if err != nil {
 		return nil, err
 	}
-	return nats.Connect("", nats.InProcessServer(n.server), nats.Name(name), nats.Nkey(public, user.Sign), nats.IgnoreDiscoveredServers(),
-		nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.Timeout(10*time.Second),
+	return nats.Connect("", append([]nats.Option{nats.InProcessServer(n.server), nats.Name(name), nats.Nkey(public, user.Sign), nats.IgnoreDiscoveredServers(),
+		nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond), nats.Timeout(10 * time.Second),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			n.log.log.Warn("a connection inside the node", "connection", name, "err", err)
-		}))
+		})}, options...)...)
 }
 
 // shutdown stops it and waits.

@@ -2,6 +2,7 @@
 package natstest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -56,8 +57,8 @@ func start(t testing.TB, dir string, durable bool, o *server.Options) *Server {
 }
 
 // Connect opens an in-process connection.
-func (s *Server) Connect(name string) (*nats.Conn, error) {
-	return nats.Connect("", append(s.user, nats.InProcessServer(s.s), nats.Name(name))...)
+func (s *Server) Connect(name string, options ...nats.Option) (*nats.Conn, error) {
+	return nats.Connect("", append(append(slices.Clip(s.user), nats.InProcessServer(s.s), nats.Name(name)), options...)...)
 }
 
 // Stop shuts the server down and waits; again is fine.
