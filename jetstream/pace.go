@@ -37,12 +37,12 @@ func rest(pressed bool, took time.Duration, carried int) time.Duration {
 	return min(took, longestRest)
 }
 
+// pressed tells whether rounds rest.
+func (s *Store) pressed() bool { return s.clustered() && s.o.Pressed != nil && s.o.Pressed() }
+
 // rest is after a round of a cluster, until ctx ends or enough waits for the next.
 func (s *Store) rest(ctx context.Context, took time.Duration, carried int, enough <-chan struct{}) {
-	if !s.clustered() || s.o.Pressed == nil {
-		return
-	}
-	if d := rest(s.o.Pressed(), took, carried); d > 0 {
+	if d := rest(s.pressed(), took, carried); d > 0 {
 		_ = waitOr(ctx, d, enough) // who called sees that ctx ended
 	}
 }

@@ -126,8 +126,8 @@ func newMerging(next uint64, b *backlog, tell func(*storedEntry) error) *merging
 func (m *merging) patience(now time.Time) time.Duration {
 	at := m.moved.Add(tailEvery)
 	if !m.since.IsZero() {
-		if at = m.since.Add(ownPatience); !now.Before(at) {
-			at = m.rests
+		if at = m.rests; at.IsZero() { // it wasn't asked in vain
+			at = m.since.Add(ownPatience)
 		}
 	}
 	return max(0, at.Sub(now))
