@@ -41,7 +41,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Takes that were answered before the queues had them: a queue's stream was slow, or without a leader."}),
 	}
 	m.backlog = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "natter_tell_backlog_bytes",
-		Help: "Bytes of entries of a queue stream that are stored and not told yet, where the node is alone."}, []string{"queue"})
+		Help: "Bytes of entries of a queue stream that this node's projectors stored and its teller hasn't told yet."}, []string{"queue"})
 	m.looks = prometheus.NewCounter(prometheus.CounterOpts{Name: "natter_teller_restarts_total",
 		Help: "Times a teller began again, after which everybody looked at their queue."})
 	m.watches = prometheus.NewCounter(prometheus.CounterOpts{Name: "natter_watch_restarts_total",
