@@ -28,7 +28,6 @@ type committer struct {
 	bytes  int
 	closed bool
 	wake   chan struct{} // holds one token when queue is not empty
-	full   chan struct{} // holds one token when a batch is full that rested for more
 }
 
 const (
@@ -50,7 +49,7 @@ var errBusy = chat.Unavailable("too much is waiting for the disk; try again", 50
 
 func newCommitter(s *Store, p int, out *publisher) *committer {
 	out.published = func() { failpoint("commit.published") }
-	return &committer{s: s, partition: p, out: out, wake: make(chan struct{}, 1), full: make(chan struct{}, 1)}
+	return &committer{s: s, partition: p, out: out, wake: make(chan struct{}, 1)}
 }
 
 // add queues c; errBusy when the queue is full, or why the store is held.
@@ -72,28 +71,7 @@ func (k *committer) add(c *chat.Command) error {
 	case k.wake <- struct{}{}:
 	default:
 	}
-	if k.fullLocked() {
-		select {
-		case k.full <- struct{}{}:
-		default:
-		}
-	}
 	return nil
-}
-
-func (k *committer) fullLocked() bool { return len(k.queue) >= batchCommands || k.bytes >= batchBytes }
-
-// rest lets more come, in a cluster that is short of processors.
-func (k *committer) rest(ctx context.Context, took time.Duration, carried int) {
-	k.mu.Lock()
-	if !k.fullLocked() {
-		select {
-		case <-k.full: // of before
-		default:
-		}
-	}
-	k.mu.Unlock()
-	k.s.rest(ctx, took, carried, k.full)
 }
 
 // take cuts the next batch off the queue.
@@ -146,7 +124,6 @@ func (k *committer) run(ctx context.Context) {
 		}
 		failpoint("commit.gathered")
 		k.s.metrics.batch.Observe(float64(len(commands)))
-		begun := time.Now()
 		if err := k.commit(ctx, n, commands); err != nil {
 			k.s.log.Error("a batch was not committed", "partition", k.partition, "commands", len(commands), "error", err)
 			for i := range commands {
@@ -154,7 +131,6 @@ func (k *committer) run(ctx context.Context) {
 			}
 		}
 		n++
-		k.rest(ctx, time.Since(begun), len(commands))
 	}
 }
 

@@ -188,9 +188,6 @@ func (p *projector) project(ctx context.Context) error {
 	defer func() { <-finisher }()
 	defer close(p.finishing)
 	for {
-		if err := p.rest(ctx); err != nil {
-			return err
-		}
 		gathered, err := p.gather(ctx, batches)
 		if err != nil {
 			return err
@@ -356,20 +353,6 @@ func (p *projector) landed(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
-}
-
-// rest lets more come for the next take, in a cluster that is short of processors. The one
-// before has landed by then: what was gathered earlier would be a smaller one.
-func (p *projector) rest(ctx context.Context) error {
-	t := p.under
-	if t == nil || p.lanes == nil || !p.s.pressed() {
-		return nil
-	}
-	if err := p.landed(ctx); err != nil {
-		return err
-	}
-	p.s.rest(ctx, t.writtenAt().Sub(t.sentAt), t.commands, nil)
 	return nil
 }
 

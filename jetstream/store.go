@@ -21,7 +21,7 @@ import (
 // Connect opens a connection to a node's own server.
 type Connect func(name string, options ...nats.Option) (*nats.Conn, error)
 
-// Options are what a Store needs. All fields but Registry, Leads, Heirs, Pressed, Progress,
+// Options are what a Store needs. All fields but Registry, Leads, Heirs, Progress,
 // Certain, MayFound, Join, Beside and Scrub are required.
 type Options struct {
 	// Connect opens one more connection to the node's own server; the Store
@@ -41,9 +41,6 @@ type Options struct {
 	Leads func(stream string) bool
 	// Heirs are the other nodes that may lead now; nil: any, and none is preferred.
 	Heirs func() []string
-	// Pressed tells whether the machine's processors are short, whoever wants them; it must be
-	// quick. In a cluster rounds rest then, see pace.go. nil: never.
-	Pressed func() bool
 	// Progress is told, in a few words and once a second at most, what Open waits for.
 	Progress func(waits string)
 	// QueueRetention is how long a queue keeps an entry; a cursor older than

@@ -20,16 +20,14 @@ type take struct {
 	upto uint64
 	at   chat.Millis
 
-	rooms    map[chat.RoomID]*touched
-	order    []chat.RoomID
-	queues   map[chat.UserID][]*event
-	told     map[draftKey]int    // the place in its queue of a draft's event; nil there: a newer one stands behind
-	answers  map[string][]result // nil results: told
-	commands int                 // of the answers
-	sentAt   time.Time
-	asked    bool   // a room was asked for something
-	proven   bool   // that written is closed shows that the answers hold
-	sent     []byte // the client_ids of its messages, where the node is alone; see windowRecord
+	rooms   map[chat.RoomID]*touched
+	order   []chat.RoomID
+	queues  map[chat.UserID][]*event
+	told    map[draftKey]int    // the place in its queue of a draft's event; nil there: a newer one stands behind
+	answers map[string][]result // nil results: told
+	asked   bool                // a room was asked for something
+	proven  bool                // that written is closed shows that the answers hold
+	sent    []byte              // the client_ids of its messages, where the node is alone; see windowRecord
 
 	done      chan struct{} // closed when all is acknowledged
 	written   chan struct{} // closed when all is that the next take waits for
@@ -180,11 +178,11 @@ func (t *take) publish(ctx context.Context) error {
 		writes = append(writes, t.queueWrite(u, events))
 	}
 	t.queues, t.told = nil, nil
+	commands := 0
 	for _, a := range t.answers {
-		t.commands += len(a)
+		commands += len(a)
 	}
-	t.sentAt = time.Now()
-	t.p.s.metrics.take.Observe(float64(t.commands))
+	t.p.s.metrics.take.Observe(float64(commands))
 	t.rooms, t.order = nil, nil // they are in the writes
 	if t.p.fence != nil {
 		return t.publishFenced(ctx, writes)

@@ -58,8 +58,6 @@ func (n *Node) giveBackMemory() {
 			return
 		}
 		metrics.Read(sample)
-		pressed := m.pressed(machineSeconds())
-		n.pressed.Store(pressed)
 		if t.turned(sample[0].Value.Uint64(), sample[1].Value.Uint64()) {
 			debug.FreeOSMemory()
 		}
@@ -67,7 +65,7 @@ func (n *Node) giveBackMemory() {
 			continue // who runs it has chosen
 		}
 		c.look(sample[2].Value.Float64()+sample[3].Value.Float64(), sample[4].Value.Float64()-sample[5].Value.Float64(), processorSeconds())
-		if percent, changed := r.next(c.seconds, cycles()-b.forced, pressed); changed {
+		if percent, changed := r.next(c.seconds, cycles()-b.forced, m.pressed(machineSeconds())); changed {
 			debug.SetGCPercent(percent)
 		}
 	}

@@ -70,7 +70,6 @@ type Node struct {
 	opened       bool        // the store was begun to be opened
 	since        chat.Millis // when Start was called
 	serves       atomic.Bool // clients are let in
-	pressed      atomic.Bool // the machine's processors are short
 	drain        func()      // tells whoever started it to stop it; nil: the operator can't
 	words        *words      // nil: a node alone
 
@@ -255,7 +254,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	}
 	if n.member != nil {
 		o.Replicas, o.MayFound, o.Join, o.Beside = replicas, n.mayFound, n.agree, n.suits
-		o.Leads, o.Heirs, o.Certain, o.Pressed = n.nats.leads, n.heirs, n.certain, n.pressed.Load
+		o.Leads, o.Heirs, o.Certain = n.nats.leads, n.heirs, n.certain
 		o.Scrub = jetstream.ScrubOptions{Interval: c.ScrubInterval, Rate: int64(c.ScrubRate) << 20, Refill: n.refill}
 	}
 	n.stage.is("creating streams")
