@@ -96,7 +96,8 @@ func (s *Store) fetch(ctx context.Context, p int) bool {
 	return some
 }
 
-// whole tells whether a node's copy of a stream is all there, as far as its leader knows.
+// whole tells whether a node's copy of a stream is all there, or nearly, as far as its
+// leader knows.
 func (s *Store) whole(ctx context.Context, stream, node string) bool {
 	ctx, cancel := context.WithTimeout(ctx, gatherEach)
 	defer cancel()
@@ -105,6 +106,6 @@ func (s *Store) whole(ctx context.Context, stream, node string) bool {
 		return false
 	}
 	return slices.ContainsFunc(asked.CachedInfo().Cluster.Replicas, func(r *jetstream.PeerInfo) bool {
-		return r.Name == node && r.Current && !r.Offline
+		return r.Name == node && current(r)
 	})
 }
