@@ -113,9 +113,13 @@ func (r *Run) untouched(fault string, from time.Duration, victim string, leads *
 	if leads == nil {
 		return
 	}
-	r.figure(fault+": with the sender's node and the room's leaders alive after", r.crowd.record.gap(from, func(s *sent) bool {
+	longest, what := r.crowd.record.slowest(from, func(s *sent) bool {
 		return s.measured && s.node != victim && !leads.room(s.room, victim)
-	}), untouchedGap)
+	})
+	r.figure(fault+": with the sender's node and the room's leaders alive after", longest, untouchedGap)
+	if longest > untouchedGap {
+		r.say("waited longest of those: a message sent on %s %.2f s after the fault, to a room of partition %d", what.node, (what.at - from).Seconds(), partitionOf(string(what.room), partitions))
+	}
 }
 
 // busiest is the number of the node that leads most, or of a random one.

@@ -127,7 +127,13 @@ func (r *record) acked() map[chat.ClientID]bool {
 // gap is how long somebody waited at most for an answer, within what happened after
 // from: a message that was sent before counts from then on. which chooses messages;
 // nil is all.
-func (r *record) gap(from time.Duration, which func(*sent) bool) (longest time.Duration) {
+func (r *record) gap(from time.Duration, which func(*sent) bool) time.Duration {
+	longest, _ := r.slowest(from, which)
+	return longest
+}
+
+// slowest is gap with the message that waited so long.
+func (r *record) slowest(from time.Duration, which func(*sent) bool) (longest time.Duration, what sent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
@@ -140,9 +146,11 @@ func (r *record) gap(from time.Duration, which func(*sent) bool) (longest time.D
 		if until <= from || which != nil && !which(s) {
 			continue
 		}
-		longest = max(longest, until-max(s.at, from))
+		if waited := until - max(s.at, from); waited > longest {
+			longest, what = waited, *s
+		}
 	}
-	return longest
+	return longest, what
 }
 
 // flows tells whether each of people persons has had an answer to a message sent

@@ -50,6 +50,9 @@ func TestGap(t *testing.T) {
 	if got := r.gap(seconds(10), func(s *sent) bool { return s.by == 0 }); got != time.Second {
 		t.Errorf("of the first sender: %s", got)
 	}
+	if _, what := r.slowest(seconds(10), nil); what.by != 1 {
+		t.Errorf("the message of sender %d is said to have waited longest", what.by)
+	}
 }
 
 // TestFlows: sending goes on when everybody has had a new answer and nobody waits for
