@@ -24,6 +24,11 @@ const (
 	// spreadWithin how long that may take.
 	spreadTurns  = 20
 	spreadWithin = 2 * time.Second
+	// nearlyLooks are how often in a row, nearlyEach apart, a replica must be nearly there that
+	// isn't quite: under load what it lacks is on its way to it. One that is being filled
+	// would stand for election without what it lacks, and in vain: an election more, of 4 to 9 s.
+	nearlyLooks = 4
+	nearlyEach  = 100 * time.Millisecond
 )
 
 // gather has this node lead what belongs to the logs it leads, a partition a turn, and
@@ -50,6 +55,8 @@ func (s *Store) gather(ctx context.Context) {
 
 // spread hands over one log, if this node leads at least two more than another that may
 // lead: after faults all may have ended up on one. What belongs to it is gathered then.
+// That can wait until every node is there and has everything: right after a fault it would make
+// those wait whom the fault didn't.
 func (s *Store) spread(ctx context.Context, turns []int) {
 	mine := slices.IndexFunc(turns, func(n int) bool { return n > spreadTurns })
 	if mine < 0 || s.o.Heirs == nil {
@@ -61,7 +68,7 @@ func (s *Store) spread(ctx context.Context, turns []int) {
 	}
 	for _, heir := range s.o.Heirs() {
 		stream := numbered(streamLog, mine)
-		if logs[s.o.Node]-logs[heir] < 2 || !s.whole(ctx, stream, heir) {
+		if logs[s.o.Node]-logs[heir] < 2 || !s.calm(ctx, stream) {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(ctx, spreadWithin)
@@ -96,16 +103,42 @@ func (s *Store) fetch(ctx context.Context, p int) bool {
 	return some
 }
 
-// whole tells whether a node's copy of a stream is all there, or nearly, as far as its
-// leader knows.
+// calm tells whether every copy of a stream is all there, on a node that may lead.
+func (s *Store) calm(ctx context.Context, stream string) bool {
+	heirs := s.o.Heirs()
+	replicas := s.replicas(ctx, stream)
+	return len(replicas) > 0 && !slices.ContainsFunc(replicas, func(r *jetstream.PeerInfo) bool {
+		return !r.Current || r.Offline || !slices.Contains(heirs, r.Name)
+	})
+}
+
+// whole tells whether a node's copy of a stream is all there, as far as its leader knows, or
+// lacks only what is on its way.
 func (s *Store) whole(ctx context.Context, stream, node string) bool {
+	for range nearlyLooks {
+		replicas := s.replicas(ctx, stream)
+		i := slices.IndexFunc(replicas, func(r *jetstream.PeerInfo) bool { return r.Name == node && current(r) })
+		if i < 0 {
+			return false
+		}
+		if replicas[i].Current {
+			return true
+		}
+		if wait(ctx, nearlyEach) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// replicas are a stream's copies beside its leader's, as that knows them; none where it
+// doesn't answer soon.
+func (s *Store) replicas(ctx context.Context, stream string) []*jetstream.PeerInfo {
 	ctx, cancel := context.WithTimeout(ctx, gatherEach)
 	defer cancel()
 	asked, err := s.js.Stream(ctx, stream)
 	if err != nil || asked.CachedInfo().Cluster == nil {
-		return false
+		return nil
 	}
-	return slices.ContainsFunc(asked.CachedInfo().Cluster.Replicas, func(r *jetstream.PeerInfo) bool {
-		return r.Name == node && current(r)
-	})
+	return asked.CachedInfo().Cluster.Replicas
 }
