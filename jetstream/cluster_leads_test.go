@@ -133,11 +133,28 @@ func (c *three) aNodeGoesAndComes(t *testing.T) {
 			t.Error(err)
 		}
 		w.more(100)
+		if c.calm(t.Context()) {
+			t.Errorf("logs may be spread while %s is away", c.nats.Name(i))
+		}
 		c.nats.Start(i)
 		c.open(i)
 		w.more(50)
 	}
+	w.until("logs may be spread when all have everything", func() bool { return c.calm(t.Context()) })
 	w.judge()
+}
+
+// calm tells whether who leads a log might give it away.
+func (c *three) calm(ctx context.Context) bool {
+	for i := range c.at {
+		for p := range clusterPartitions {
+			s, log := c.at[i].Load(), numbered(streamLog, p)
+			if s != nil && s.leads(log) && s.calm(ctx, log) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // A node that hands over leads nothing, and the others go on.
