@@ -61,8 +61,17 @@ func TestTheScrubHasDamagedReplicasFilled(t *testing.T) {
 	}
 	c.nats.Start(victim)
 	c.open(victim)
+	quiet := time.AfterFunc(time.Minute, w.stop) // where the scrub can't get beside them
+	defer quiet.Stop()
+	late := time.After(4 * time.Minute)
 	for len(damaged) > 0 {
-		o := <-orders
+		var o order
+		select {
+		case o = <-orders:
+		case <-late:
+			known, err := c.any(0).Scrubbed(t.Context())
+			t.Fatalf("nobody has %v filled; the scrub knows of %+v, %v", damaged, known.Damaged, err)
+		}
 		if o.node != c.nats.Name(victim) {
 			t.Fatalf("%s is to be filled, for %v", o.node, o.streams)
 		}
