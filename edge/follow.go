@@ -82,7 +82,7 @@ func (s *session) lookLocked() {
 }
 
 // catchUp reads the queue from the session's place until nothing is left, and
-// then until no hint has come meanwhile. s.reading is set while it runs.
+// then again unless what came meanwhile goes on from there. s.reading is set while it runs.
 func (s *session) catchUp() {
 	at, stale := s.placeNow(), 0
 	for s.readOn(&at) {

@@ -18,7 +18,7 @@ import (
 // 100 devices coming back at once to 1,000 messages each, again and again, took the p99 of
 // others' acknowledgements from 3 ms to 120 without turns, to 14 to 22 with turns, to 12
 // with rests and to 7 to 10 with turns that are short; 20 a second come back then, and 80
-// where nobody writes (2 cores, half of one idle, clients on them).
+// where nobody writes (2 cores, clients on them, half of it all idle).
 type returns struct {
 	tokens  chan struct{}
 	waiting atomic.Int64

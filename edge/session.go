@@ -46,7 +46,7 @@ type session struct {
 	code    wire.CloseCode // what the close frame says
 	reason  string
 	place   chat.Cursor // all events up to here are in the outbox
-	reading bool        // a goroutine reads the queue; hints only wake it
+	reading bool        // a goroutine reads the queue; hints are kept
 	again   bool        // the queue is to be looked at once more
 	kept    kept        // while reading
 	told    uint64      // the highest sequence a hint has named since the last look

@@ -33,7 +33,7 @@ const (
 
 // gather has this node lead what belongs to the logs it leads, a partition a turn, and
 // give logs away when it has too many, until ctx ends. Who leads a stream is asked to hand
-// it over, if this node has all of it.
+// it over, if this node has nearly all of it.
 func (s *Store) gather(ctx context.Context) {
 	turns := make([]int, s.o.Partitions)
 	for n := 1; wait(ctx, gatherEach) == nil; n++ {
