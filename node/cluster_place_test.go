@@ -93,7 +93,7 @@ func TestThreeNodes(t *testing.T) {
 	t.Run("a name is one process's", func(t *testing.T) {
 		c.attend(t, 0)
 		second := standingIn(t, c.stores[1].Leases(), c.servers.Name(0))
-		if err := second.take(""); err == nil || !strings.Contains(err.Error(), ErrNameTaken.Error()) {
+		if err := second.take(); err == nil || !strings.Contains(err.Error(), ErrNameTaken.Error()) {
 			t.Errorf("%v", err)
 		}
 	})

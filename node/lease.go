@@ -109,6 +109,7 @@ type nodeLease struct {
 	log      *slog.Logger
 	taken    func(error)      // the name is another's: the node must stop
 	runs     func(run string) // a run begins, also when a lost lease is had again
+	before   *runs            // of this and of earlier processes; nil: not known
 
 	mu       sync.Mutex // held while the lease is written
 	revision uint64
@@ -123,17 +124,16 @@ type nodeLease struct {
 	done chan struct{}
 }
 
-// take takes the lease of the node's name. before is the run of the process
-// that had the data directory before, empty if unknown: it is over, so its lease
-// is taken at once. Anybody else's is, when it hasn't been renewed for leaseTTL;
-// ErrNameTaken if it is. started is told the run before it is written.
-func (k *nodeLease) take(ctx context.Context, before string, started func(run string) error) error {
-	run := newRun()
-	if err := started(run); err != nil {
+// take takes the lease of the node's name. A lease of a run before, of a process that had the
+// data directory, is over and taken at once. Anybody else's is, when it hasn't been renewed
+// for leaseTTL; ErrNameTaken if it is.
+func (k *nodeLease) take(ctx context.Context) error {
+	revision, err := k.vacant(ctx)
+	if err != nil {
 		return err
 	}
-	revision, err := k.vacant(ctx, before)
-	if err != nil {
+	run := newRun()
+	if err := k.before.add(run); err != nil {
 		return err
 	}
 	k.begin(run)
@@ -155,7 +155,7 @@ const leasePoll = 250 * time.Millisecond
 
 // vacant waits until the lease can be taken, and tells the revision to take it
 // at.
-func (k *nodeLease) vacant(ctx context.Context, before string) (uint64, error) {
+func (k *nodeLease) vacant(ctx context.Context) (uint64, error) {
 	var first uint64
 	var since time.Time
 	for {
@@ -168,7 +168,7 @@ func (k *nodeLease) vacant(ctx context.Context, before string) (uint64, error) {
 		}
 		held, err := parseLease(k.name, value)
 		switch {
-		case err == nil && before != "" && held.Run == before:
+		case err == nil && k.before.has(held.Run):
 			return revision, nil
 		case since.IsZero():
 			k.log.Info("waiting whether another node of this name lives", "name", k.name, "url", held.URL, "at_most", leaseTTL)
@@ -270,7 +270,11 @@ func (k *nodeLease) renew(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.held() {
-		k.begin(newRun())
+		run := newRun()
+		if err := k.before.add(run); err != nil {
+			k.log.Warn("the run isn't remembered; after a crash the next start waits for its lease", "err", err)
+		}
+		k.begin(run)
 	}
 	err := k.putLocked(ctx)
 	if chat.KindOf(err) != chat.KindConflict {

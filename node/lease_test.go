@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -49,14 +50,24 @@ func standingIn(t testing.TB, leases chat.Leases, name string) *standIn {
 	return s
 }
 
-func (s *standIn) take(before string) error {
+func (s *standIn) take() error {
 	s.t.Helper()
-	return s.lease.take(s.t.Context(), before, func(string) error { return nil })
+	return s.lease.take(s.t.Context())
+}
+
+// at has the stand-in remember its runs in a file.
+func (s *standIn) at(path string) *standIn {
+	s.t.Helper()
+	var err error
+	if s.lease.before, err = readRuns(path); err != nil {
+		s.t.Fatal(err)
+	}
+	return s
 }
 
 func (s *standIn) mustTake() *standIn {
 	s.t.Helper()
-	if err := s.take(""); err != nil {
+	if err := s.take(); err != nil {
 		s.t.Fatal(err)
 	}
 	return s
@@ -115,7 +126,7 @@ func TestALeaseIsOneProcesss(t *testing.T) {
 		store := memory.NewLeases(0)
 		first := standingIn(t, store, "a").mustTake()
 		second := standingIn(t, store, "a")
-		if err := second.take(""); !errors.Is(err, ErrNameTaken) {
+		if err := second.take(); !errors.Is(err, ErrNameTaken) {
 			t.Fatalf("the second process: %v", err)
 		}
 		time.Sleep(time.Hour)
@@ -124,7 +135,7 @@ func TestALeaseIsOneProcesss(t *testing.T) {
 		}
 		first.crash()
 		begun := time.Now()
-		if err := second.take(""); err != nil {
+		if err := second.take(); err != nil {
 			t.Fatalf("after the first is gone: %v", err)
 		}
 		if waited := time.Since(begun); waited < leaseTTL || waited > leaseTTL+time.Second {
@@ -133,21 +144,70 @@ func TestALeaseIsOneProcesss(t *testing.T) {
 	})
 }
 
-// TestARestartTakesItsOwnLease at once, by the run its directory remembers.
+// TestARestartTakesItsOwnLease at once, by the runs its directory remembers: also one that was
+// lost and is had again, and when a start between took none.
 func TestARestartTakesItsOwnLease(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := memory.NewLeases(0)
-		first := standingIn(t, store, "a").mustTake()
-		run := first.lease.Run()
-		first.crash()
-		begun := time.Now()
-		if err := standingIn(t, store, "a").take(run); err != nil {
+	for name, lose := range map[string]bool{"held": false, "lost and had again": true} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), runFile)
+			synctest.Test(t, func(t *testing.T) {
+				store := memory.NewLeases(0)
+				mine := &cutOff{Leases: store}
+				first := standingIn(t, mine, "a").at(path).mustTake()
+				run := first.lease.Run()
+				if lose {
+					mine.cut(true)
+					time.Sleep(time.Minute)
+					mine.cut(false)
+					time.Sleep(leaseTTL)
+				}
+				if !first.lease.held() || (first.lease.Run() != run) != lose {
+					t.Fatalf("held %v, run %q, at first %q", first.lease.held(), first.lease.Run(), run)
+				}
+				first.crash()
+				mine.cut(true)
+				if err := standingIn(t, mine, "a").at(path).take(); err == nil {
+					t.Fatal("it took a lease from a store that doesn't answer")
+				}
+				begun := time.Now()
+				if err := standingIn(t, store, "a").at(path).take(); err != nil {
+					t.Fatal(err)
+				}
+				if waited := time.Since(begun); waited != 0 {
+					t.Errorf("waited %v", waited)
+				}
+			})
+		})
+	}
+}
+
+// TestRunsAreRemembered up to a bound, newest first, by whoever has the directory next.
+func TestRunsAreRemembered(t *testing.T) {
+	path := filepath.Join(t.TempDir(), runFile)
+	var made []string
+	for range 3 * runsKept {
+		r, err := readRuns(path)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if waited := time.Since(begun); waited != 0 {
-			t.Errorf("waited %v", waited)
+		run := newRun()
+		if r.has(run) {
+			t.Fatalf("%q was never added", run)
 		}
-	})
+		if err := r.add(run); err != nil {
+			t.Fatal(err)
+		}
+		made = append(made, run)
+	}
+	r, err := readRuns(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, run := range made {
+		if r.has(run) != (i >= len(made)-runsKept) {
+			t.Errorf("run %d of %d: remembered %v", i, len(made), r.has(run))
+		}
+	}
 }
 
 // TestALostLeaseIsKnownFirstByItsHolder: cut off, the holder says so before the
@@ -269,7 +329,7 @@ func TestALeaseGivenBackIsGoneAtOnce(t *testing.T) {
 		if b.peers.alive("a") || len(b.peers.all()) != 0 || a.lease.held() {
 			t.Error("a is still there")
 		}
-		if err := standingIn(t, store, "a").take(""); err != nil {
+		if err := standingIn(t, store, "a").take(); err != nil {
 			t.Errorf("the next of its name: %v", err)
 		}
 	})

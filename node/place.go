@@ -2,21 +2,13 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"natter/chat"
 )
-
-// runFile holds the run of the lease this directory's node has or had: a start
-// after a crash need not wait for a lease that is its own.
-const runFile = "run"
 
 // takePlace takes the node's place among the others: it gets to know them, takes its
 // lease and its worker number.
@@ -55,17 +47,10 @@ func (n *Node) takePlace(ctx context.Context, to prometheus.Registerer) (err err
 		}
 		return 0
 	})
-	before, err := os.ReadFile(n.data.file(runFile))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return &DataError{n.data.path, fmt.Sprintf("can't be read: %v", reason(err))}
+	if lease.before, err = readRuns(n.data.file(runFile)); err != nil {
+		return err
 	}
-	err = lease.take(ctx, strings.TrimSpace(string(before)), func(run string) error {
-		if err := writeSynced(n.data.file(runFile), []byte(run+"\n")); err != nil {
-			return &DataError{n.data.path, fmt.Sprintf("can't be written: %v", reason(err))}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := lease.take(ctx); err != nil {
 		return fmt.Errorf("take the node's lease: %w", err)
 	}
 	n.lease = lease
