@@ -9,7 +9,7 @@ import (
 
 // Lanes.
 //
-// Every partition writes to every queue stream. While SYNC-q elects a leader for 4 to 9 s
+// Every partition writes to every queue stream. While SYNC-q elects a leader for seconds
 // the rooms must go on, so in a cluster what a projector writes to queues goes ahead of
 // its takes: each queue stream has a lane, which sends in order, on its own.
 //

@@ -8,7 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// A stream of a cluster is without a leader for 4 to 9 s after its node died, and for
+// A stream of a cluster is without a leader for 2.5 to 5 s after its node died, or twice that, and for
 // some tens of milliseconds when it is handed over. What was on its way to the old
 // leader is lost without a word, so whoever writes sends again: under the same id,
 // which a stream takes once for its window of duplicates.
