@@ -198,6 +198,9 @@ func (n *Node) begin(ctx context.Context) (err error) {
 	if err := n.data.settle(); err != nil {
 		return &DataError{n.data.path, fmt.Sprintf("can't be written: %v", reason(err))}
 	}
+	if n.member != nil {
+		return n.fill(ctx)
+	}
 	return nil
 }
 

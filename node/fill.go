@@ -1,0 +1,115 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A start isn't through before this node's copies of the streams are what the others'
+// are. Whoever stops or loses the next node counts on this one: of three copies with one
+// gone and one still being filled only one has everything, nobody can be elected that
+// hasn't, and people wait until the filling is over.
+const (
+	// fillLook is how often a start looks which copies are filled.
+	fillLook = 100 * time.Millisecond
+	// fillStill is for how long a start waits without any progress. After that it serves
+	// all the same: another node may be down for good, and this one's people can be
+	// served by what the leaders have.
+	fillStill = time.Minute
+)
+
+// fill waits until each of this node's copies was found filled once. It says what it
+// waits for, and no more than warns about what stands still.
+func (n *Node) fill(ctx context.Context) error {
+	f := filling{filled: map[string]bool{}, since: time.Now()}
+	tick := time.NewTicker(fillLook)
+	defer tick.Stop()
+	for {
+		f.look(n.copies(ctx), time.Now())
+		if len(f.lacking) == 0 {
+			return nil
+		}
+		if time.Since(f.since) > fillStill {
+			n.log.Warn("the node serves though some of its copies lack what the others have; they are filled when that can be", "streams", f.lacking)
+			return nil
+		}
+		n.doing("filling this node's copies: " + f.String())
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-n.failed:
+			return n.failure
+		}
+	}
+}
+
+// copyState is this node's copy of a stream as it is now.
+type copyState struct {
+	stream string
+	filled bool
+	lag    uint64 // operations, as far as its leader knows
+}
+
+// copies are those that this node has, or may have: of a stream that nobody leads now
+// it isn't known.
+func (n *Node) copies(ctx context.Context) (all []copyState) {
+	for _, l := range n.store.Leaders(ctx) {
+		switch {
+		case l.Leader == "":
+			all = append(all, copyState{stream: l.Stream})
+			continue
+		case l.Leader == n.config.Name:
+			all = append(all, copyState{stream: l.Stream, filled: true})
+			continue
+		}
+		for _, r := range l.Replicas {
+			if r.Node == n.config.Name {
+				all = append(all, copyState{l.Stream, r.Current && n.nats.filled(l.Stream), r.Lag})
+			}
+		}
+	}
+	return all
+}
+
+// filled tells whether this node's copy of a stream has all that it knows to be there:
+// its Raft group has applied what is committed, and isn't given what it lacks.
+func (n *natsServer) filled(stream string) bool {
+	return n.server.JetStreamIsStreamCurrent(account, stream)
+}
+
+// filling is how far a start's copies are. Under load a copy that is filled is a little
+// behind at most moments, so once is enough.
+type filling struct {
+	filled  map[string]bool
+	lacking []string
+	lag     uint64    // of those
+	since   time.Time // when it last got on
+}
+
+func (f *filling) look(all []copyState, now time.Time) {
+	before, lag := len(f.lacking), f.lag
+	f.lacking, f.lag = f.lacking[:0], 0
+	for _, c := range all {
+		if f.filled[c.stream] = f.filled[c.stream] || c.filled; !f.filled[c.stream] {
+			f.lacking = append(f.lacking, c.stream)
+			f.lag += c.lag
+		}
+	}
+	if len(f.lacking) != before || f.lag < lag {
+		f.since = now
+	}
+}
+
+// String names the streams that lack something, three at most.
+func (f *filling) String() string {
+	const most = 3
+	names := slices.Clone(f.lacking[:min(most, len(f.lacking))])
+	if more := len(f.lacking) - most; more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ")
+}
