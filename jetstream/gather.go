@@ -22,11 +22,14 @@ const (
 	gatherAfter = 2
 	// spreadTurns is after how many turns a node may give a log away, and how often one,
 	// spreadWithin how long that may take.
-	spreadTurns  = 20
+	spreadTurns = 20
+	// spreadSteady is for how many turns the nodes that may lead must have been the same
+	// ones by then: who has just come back, or was just lost, is seldom the last to go.
+	spreadSteady = 40
 	spreadWithin = 2 * time.Second
 	// nearlyLooks are how often in a row, nearlyEach apart, a replica must be nearly there that
 	// isn't quite: under load what it lacks is on its way to it. One that is being filled
-	// would stand for election without what it lacks, and in vain: an election more, of 4 to 9 s.
+	// would stand for election without what it lacks, and in vain: an election more.
 	nearlyLooks = 4
 	nearlyEach  = 100 * time.Millisecond
 )
@@ -36,7 +39,11 @@ const (
 // it over, if this node has nearly all of it.
 func (s *Store) gather(ctx context.Context) {
 	turns := make([]int, s.o.Partitions)
+	var among steady
 	for n := 1; wait(ctx, gatherEach) == nil; n++ {
+		if s.o.Heirs != nil {
+			among.saw(s.o.Heirs())
+		}
 		asked := false
 		for p := range turns {
 			if !s.leads(numbered(streamLog, p)) || s.leaving.Load() || s.held.Load() != nil {
@@ -47,9 +54,22 @@ func (s *Store) gather(ctx context.Context) {
 				asked = s.fetch(ctx, p)
 			}
 		}
-		if n%spreadTurns == 0 && !asked {
+		if n%spreadTurns == 0 && !asked && among.turns >= spreadSteady {
 			s.spread(ctx, turns)
 		}
+	}
+}
+
+// steady counts for how many turns the same nodes may lead. It belongs to one goroutine.
+type steady struct {
+	nodes []string
+	turns int
+}
+
+func (k *steady) saw(nodes []string) {
+	nodes = slices.Sorted(slices.Values(nodes))
+	if k.turns++; !slices.Equal(nodes, k.nodes) {
+		k.nodes, k.turns = nodes, 0
 	}
 }
 
