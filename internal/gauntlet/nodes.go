@@ -152,7 +152,7 @@ func newCluster(ctx context.Context, binary, dir string, n int, s *Scenario) (_ 
 		one.opts = process.Options{
 			Binary: binary, Data: filepath.Join(dir, "data-"+one.name), Listen: addresses[i].listen, Admin: addresses[i].admin,
 			Args: append(slices.Clone(s.Args), "--rate-limits=off", "--name="+one.name, "--heartbeat=5s", "--insecure=on", "--max-sockets-per-user=1000"),
-			Log:  &locked{to: one.log}, Dial: c.dial,
+			Log:  &locked{to: one.log}, Dial: c.dial, Races: filepath.Join(dir, "race-"+one.name),
 		}
 		if c.lan != nil {
 			one.opts.Enter = c.lan.spaces[i].enter
@@ -289,10 +289,15 @@ func (c *cluster) cries() error {
 	for _, n := range c.nodes {
 		text, err := os.ReadFile(n.log.Name())
 		errs = append(errs, err)
-		for _, cry := range []string{"WARNING: DATA RACE", "\npanic: ", "\nfatal error: "} {
+		for _, cry := range []string{"\npanic: ", "\nfatal error: "} {
 			if i := bytes.Index(text, []byte(cry)); i >= 0 {
 				errs = append(errs, fmt.Errorf("node %s: %s", n.name, text[i:min(len(text), i+4000)]))
 			}
+		}
+		races, err := process.Races(n.opts.Races)
+		errs = append(errs, err)
+		for _, report := range races {
+			errs = append(errs, fmt.Errorf("node %s: %s", n.name, report))
 		}
 	}
 	return errors.Join(errs...)

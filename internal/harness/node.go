@@ -69,7 +69,7 @@ func newNode(t testing.TB, binary, dir, listen, admin string, args []string) *No
 	}
 	n := &Node{t: t, log: log, opts: process.Options{
 		Binary: binary, Data: filepath.Join(dir, "data"), Listen: listen, Admin: admin,
-		Args: append(all, args...), Log: log,
+		Args: append(all, args...), Log: log, Races: filepath.Join(dir, "race"),
 	}}
 	t.Cleanup(n.end)
 	return n
@@ -269,8 +269,12 @@ func (n *Node) end() {
 		}
 	}
 	text := n.log.close()
-	if i := strings.Index(text, "WARNING: DATA RACE"); i >= 0 {
-		n.t.Errorf("the node has a data race\n%s", text[i:min(len(text), i+6000)])
+	races, err := process.Races(n.opts.Races)
+	if err != nil {
+		n.t.Error(err)
+	}
+	for _, report := range races {
+		n.t.Errorf("the node has a data race\n%s", report[:min(len(report), 6000)])
 	}
 	if i := strings.Index(text, "\npanic: "); i >= 0 {
 		n.t.Errorf("the node panicked\n%s", text[i:min(len(text), i+6000)])

@@ -31,6 +31,7 @@ type Options struct {
 	Args   []string  // more arguments of `natter serve`
 	Env    []string  // more of the environment, each as NAME=value
 	Log    io.Writer // gets what it says; nil throws it away
+	Races  string    // where a program with the race detector writes its reports, see Races; empty: into what it says
 
 	// Enter, if not nil, is called on the thread that starts the process: what it
 	// changes of the thread alone, as its network namespace, the process has too.
@@ -71,6 +72,9 @@ func Start(opts Options) (*Node, error) {
 	args := append([]string{"serve", "--listen", opts.Listen, "--data", opts.Data, "--admin", opts.Admin}, opts.Args...)
 	n := &Node{opts: opts, cmd: exec.Command(opts.Binary, args...), ended: make(chan struct{})}
 	n.cmd.Env = append(os.Environ(), opts.Env...)
+	if opts.Races != "" {
+		n.cmd.Env = append(n.cmd.Env, raceOptions(opts.Races))
+	}
 	n.cmd.Stdout, n.cmd.Stderr = n, n
 	n.cmd.WaitDelay = 5 * time.Second
 	dieWithParent(n.cmd)
