@@ -66,7 +66,9 @@ func (r *restless) begin() {
 			if r.until(http.MethodPatch, fmt.Sprintf("/v1/rooms/%s", r.group), map[string]string{"name": name}) {
 				r.name = name
 			}
-			r.pause()
+			if r.pause(betweenTries); i%edited == 0 {
+				r.pause(rest)
+			}
 		}
 	})
 	r.work.Go(func() {
@@ -104,7 +106,7 @@ func (r *restless) until(method, path string, in any) bool {
 			r.t.Errorf("%s %s: %v", method, path, err)
 			return false
 		}
-		r.pause()
+		r.pause(betweenTries)
 	}
 }
 
@@ -128,13 +130,20 @@ func (r *restless) arrives(username string) {
 			r.t.Errorf("%s signs up: %v", username, err)
 			return
 		}
-		r.pause()
+		r.pause(betweenTries)
 	}
 }
 
-// pause waits a moment before the next try.
-func (r *restless) pause() {
-	t := time.NewTimer(20 * time.Millisecond)
+const (
+	betweenTries = 20 * time.Millisecond
+	// rest is after each round of edits: the projector keeps a page in memory that is amended all
+	// the time, and only one that isn't is let go, to be read again.
+	rest = 500 * time.Millisecond
+)
+
+// pause waits for a while, or until the load ends.
+func (r *restless) pause(d time.Duration) {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
