@@ -108,7 +108,7 @@ func benchFlags(f *pflag.FlagSet, c *bench.Config) {
 	f.IntVar(&c.Reads, "reads", 500, "history: rooms to read")
 	f.IntVar(&c.Slow, "slow", 0, "mixed: devices that read a byte a second, in a second measurement")
 	f.DurationVar(&c.Raw, "raw", 3*time.Second, "pairs, group: how long to measure each row of the raw JetStream rate, 0 for not at all")
-	f.StringVar(&c.Profile, "profile", "", "write the node's CPU profile to this file; with --nodes 3 one of each node, as cpu-a.pprof")
+	f.StringVar(&c.Profile, "profile", "", "write the node's CPU profile under pairs, group or mixed to this file; with --nodes 3 one of each node, as cpu-a.pprof")
 	f.StringSliceVar(&c.ServeArgs, "serve-arg", nil, "one more argument for every node to start, as --partitions=8; may be repeated")
 }
 

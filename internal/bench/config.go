@@ -92,6 +92,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("--text-bytes: must be %d to %d, not %d", stampBytes, chat.MaxTextRunes, c.TextBytes)
 	case c.Durability != "safe" && c.Durability != "fast":
 		return fmt.Errorf("--durability: must be safe or fast, not %q", c.Durability)
+	case c.Profile != "" && !driven && c.Workload != Mixed:
+		return fmt.Errorf("--profile: is taken of pairs, group and mixed, not of %s", c.Workload)
 	}
 	if err := c.validateNodes(); err != nil {
 		return err

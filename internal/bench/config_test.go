@@ -26,6 +26,7 @@ func TestValidate(t *testing.T) {
 		"--rate":       func(c *Config) { c.Window, c.Rate = 0, 1e7 },
 		"--duration":   func(c *Config) { c.Duration = 3 * time.Hour },
 		"--text-bytes": func(c *Config) { c.TextBytes = 15 },
+		"--profile":    func(c *Config) { c.Workload, c.Profile = Idle, "cpu.pprof" },
 		"--durability": func(c *Config) { c.Durability = "none" },
 		"--sockets":    func(c *Config) { c.Workload, c.Users, c.Sockets = Idle, 200, 200 },
 		"--steps":      func(c *Config) { c.Workload, c.Steps = Idle, []int{1, 3} },
