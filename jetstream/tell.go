@@ -35,6 +35,10 @@ const (
 	// tellerUsers bounds what a teller remembers, about 60 bytes a user. Over it,
 	// it begins anew, which costs each user one read.
 	tellerUsers = 500_000
+	// tellerPause is between two beginnings, tellerTold how often they are logged while
+	// none lasts: a stream without a majority lets none.
+	tellerPause = 200 * time.Millisecond
+	tellerTold  = 10 * time.Second
 )
 
 func newTeller(s *Store, q int) *teller {
@@ -51,14 +55,18 @@ func (t *teller) run(ctx context.Context) {
 // lead tells until ctx ends; after a failure it begins again at the stream's end
 // and makes everybody look at their queue.
 func (t *teller) lead(ctx context.Context) {
-	for ctx.Err() == nil {
+	var told time.Time
+	for times := 1; ctx.Err() == nil; times++ {
 		err := t.tell(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		t.s.metrics.looks.Inc()
-		t.s.log.Warn("a teller begins again", "queue", t.q, "error", err)
-		if wait(ctx, 200*time.Millisecond) != nil {
+		if time.Since(told) > tellerTold {
+			t.s.log.Warn("a teller begins again", "queue", t.q, "times", times, "error", err)
+			told, times = time.Now(), 0
+		}
+		if wait(ctx, tellerPause) != nil {
 			return
 		}
 	}
