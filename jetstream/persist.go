@@ -8,9 +8,9 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// A stream of a cluster is without a leader for 2.5 to 5 s after its node died, or twice that, and for
-// some tens of milliseconds when it is handed over. What was on its way to the old
-// leader is lost without a word, so whoever writes sends again: under the same id,
+// A stream of a cluster is without a leader for an election of 2.5 to 4.5 s after its
+// node died, or two of them, and for some tens of milliseconds when it is handed over.
+// What was on its way to the old leader is lost without a word, so whoever writes sends again: under the same id,
 // which a stream takes once for its window of duplicates.
 
 const (

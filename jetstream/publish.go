@@ -44,7 +44,7 @@ type sent struct {
 	acked func(sequence uint64, err error)
 }
 
-// publishTimeout must exceed the 10 s of two Raft elections.
+// publishTimeout must exceed the 9 s of two Raft elections.
 const publishTimeout = 15 * time.Second
 
 // ackError is a stream's refusal; Code is the server's err_code.

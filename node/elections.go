@@ -14,7 +14,7 @@ import (
 // measured with: docs/adr/0015-shorter-elections.md.
 const (
 	electionLeast = 2500 * time.Millisecond
-	electionMost  = 5 * time.Second
+	electionMost  = 4500 * time.Millisecond
 )
 
 //go:linkname natsElectionLeast github.com/nats-io/nats-server/v2/server.minElectionTimeout

@@ -38,7 +38,7 @@ var (
 	// A node alone has its store in the process: a second is enough, and the wait
 	// after a crash is as short.
 	aloneLeasing = leasing{ahead: time.Second, left: 500 * time.Millisecond}
-	// In a cluster the store may be without a leader for two elections, 10 s: what is stored is
+	// In a cluster the store may be without a leader for two elections, 9 s: what is stored is
 	// never less than 15 s ahead.
 	clusterLeasing = leasing{ahead: 30 * time.Second, left: 20 * time.Second, always: true}
 )

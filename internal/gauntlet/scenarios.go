@@ -8,7 +8,7 @@ import (
 )
 
 // The targets of the figures. What a person waits for after an unplanned loss is
-// Raft's election, of up to 5 s and not always at the first try, and a reconnect.
+// Raft's election, of up to 4.5 s and not always at the first try, and a reconnect.
 const (
 	failover      = 12 * time.Second // sending goes on after a node is lost
 	untouchedGap  = time.Second      // for people and leaders on the nodes that live
