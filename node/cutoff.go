@@ -52,10 +52,12 @@ func (n *Node) elsewhere() bool {
 const cutLook = 100 * time.Millisecond
 
 // watchCut sends the clients of a node that is cut off elsewhere, and lets them in
-// again when it isn't any more. It ends with the node.
+// again when it isn't any more and, as at a start, its copies are filled. It ends with
+// the node.
 func (n *Node) watchCut() {
 	tick := time.NewTicker(cutLook)
 	defer tick.Stop()
+	var copies filling
 	for {
 		select {
 		case <-tick.C:
@@ -65,15 +67,29 @@ func (n *Node) watchCut() {
 		switch lost := n.majority.lost(); {
 		case lost && !n.cut.Load():
 			n.cut.Store(true)
+			copies = newFilling()
 			n.log.Error("the node is cut off from the majority: its clients are sent to the others, and nothing is taken")
 			n.hold(func(h *holds) { h.cut = errCut })
 			n.store.GiveUp(errCut)
-		case !lost && n.cut.Load() && n.lease.held(): // the store has a leader again
+		case lost && n.cut.Load():
+			copies = newFilling() // once more, or still
+		case !lost && n.cut.Load() && n.lease.held() && n.filled(&copies): // the store has a leader again
 			n.cut.Store(false)
 			n.hold(func(h *holds) { h.cut = nil })
 			n.log.Info("the node is among the others again")
 		}
 	}
+}
+
+// cutAsk bounds one look at the copies of a node that was cut off.
+const cutAsk = time.Second
+
+// filled looks whether this node's copies are filled, or don't get on.
+func (n *Node) filled(copies *filling) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), cutAsk)
+	defer cancel()
+	copies.look(n.copies(ctx), time.Now())
+	return copies.over(time.Now())
 }
 
 // certain is jetstream.Options.Certain: it is asked before and while the node takes its

@@ -9,7 +9,7 @@ import (
 )
 
 // A start isn't through before this node's copies of the streams are what the others'
-// are. Whoever stops or loses the next node counts on this one: of three copies with one
+// are, nor is the return of a node that was cut off. Whoever stops or loses the next node counts on this one: of three copies with one
 // gone and one still being filled only one has everything, nobody can be elected that
 // hasn't, and people wait until the filling is over.
 const (
@@ -24,16 +24,15 @@ const (
 // fill waits until each of this node's copies was found filled once. It says what it
 // waits for, and no more than warns about what stands still.
 func (n *Node) fill(ctx context.Context) error {
-	f := filling{filled: map[string]bool{}, since: time.Now()}
+	f := newFilling()
 	tick := time.NewTicker(fillLook)
 	defer tick.Stop()
 	for {
 		f.look(n.copies(ctx), time.Now())
-		if len(f.lacking) == 0 {
-			return nil
-		}
-		if time.Since(f.since) > fillStill {
-			n.log.Warn("the node serves though some of its copies lack what the others have; they are filled when that can be", "streams", f.lacking)
+		if f.over(time.Now()) {
+			if len(f.lacking) > 0 {
+				n.log.Warn("the node serves though some of its copies lack what the others have; they are filled when that can be", "streams", f.lacking)
+			}
 			return nil
 		}
 		n.doing("filling this node's copies: " + f.String())
@@ -88,6 +87,13 @@ type filling struct {
 	lacking []string
 	lag     uint64    // of those
 	since   time.Time // when it last got on
+}
+
+func newFilling() filling { return filling{filled: map[string]bool{}, since: time.Now()} }
+
+// over tells whether there is nothing left to wait for, after a look.
+func (f *filling) over(now time.Time) bool {
+	return len(f.lacking) == 0 || now.Sub(f.since) > fillStill
 }
 
 func (f *filling) look(all []copyState, now time.Time) {

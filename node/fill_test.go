@@ -9,7 +9,8 @@ import (
 // there is none.
 func TestFilling(t *testing.T) {
 	began := time.Now()
-	f := filling{filled: map[string]bool{}, since: began}
+	f := newFilling()
+	f.since = began
 	at := func(seconds int) time.Time { return began.Add(time.Duration(seconds) * time.Second) }
 	f.look([]copyState{{"A", true, 0}, {"B", false, 500}, {"C", false, 9}, {"D", false, 0}, {"E", false, 0}}, at(1))
 	if s := f.String(); s != "B, C, D, 1 more" || f.since != at(1) {
@@ -27,8 +28,14 @@ func TestFilling(t *testing.T) {
 	if s := f.String(); s != "B" || f.since != at(4) {
 		t.Errorf("it waits for %q since %v", s, f.since.Sub(began))
 	}
+	if f.over(at(5)) {
+		t.Error("it doesn't wait though it got on a second ago")
+	}
+	if still := at(4).Add(fillStill + 1); !f.over(still) {
+		t.Error("it waits though nothing gets on")
+	}
 	f.look([]copyState{{"B", true, 0}}, at(5))
-	if len(f.lacking) != 0 {
+	if len(f.lacking) != 0 || !f.over(at(5)) {
 		t.Errorf("it waits for %v", f.lacking)
 	}
 }
