@@ -46,6 +46,9 @@ func (n *Node) fill(ctx context.Context) error {
 	}
 }
 
+// lagUnknown is what a copy is behind that has no leader to tell: more than any that has.
+const lagUnknown = 1 << 40
+
 // copyState is this node's copy of a stream as it is now.
 type copyState struct {
 	stream string
@@ -59,7 +62,7 @@ func (n *Node) copies(ctx context.Context) (all []copyState) {
 	for _, l := range n.store.Leaders(ctx) {
 		switch {
 		case l.Leader == "":
-			all = append(all, copyState{stream: l.Stream})
+			all = append(all, copyState{stream: l.Stream, lag: lagUnknown})
 			continue
 		case l.Leader == n.config.Name:
 			all = append(all, copyState{stream: l.Stream, filled: true})
@@ -85,7 +88,7 @@ func (n *natsServer) filled(stream string) bool {
 type filling struct {
 	filled  map[string]bool
 	lacking []string
-	lag     uint64    // of those
+	least   uint64    // the least that those were behind together, of all looks
 	since   time.Time // when it last got on
 }
 
@@ -97,16 +100,17 @@ func (f *filling) over(now time.Time) bool {
 }
 
 func (f *filling) look(all []copyState, now time.Time) {
-	before, lag := len(f.lacking), f.lag
-	f.lacking, f.lag = f.lacking[:0], 0
+	before, lag := len(f.lacking), uint64(0)
+	f.lacking = f.lacking[:0]
 	for _, c := range all {
 		if f.filled[c.stream] = f.filled[c.stream] || c.filled; !f.filled[c.stream] {
 			f.lacking = append(f.lacking, c.stream)
-			f.lag += c.lag
+			lag += c.lag
 		}
 	}
-	if len(f.lacking) != before || f.lag < lag {
-		f.since = now
+	// Under load what a copy is behind goes up and down.
+	if len(f.lacking) != before || lag < f.least {
+		f.least, f.since = lag, now
 	}
 }
 

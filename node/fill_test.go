@@ -24,6 +24,10 @@ func TestFilling(t *testing.T) {
 	if f.since != at(2) {
 		t.Error("what falls behind counts as progress")
 	}
+	f.look([]copyState{{"B", false, 405}, {"C", false, 9}, {"D", false, 0}}, at(3))
+	if f.since != at(2) {
+		t.Error("what only makes up for falling behind counts as progress")
+	}
 	f.look([]copyState{{"A", false, 3}, {"B", false, 410}, {"C", true, 0}, {"D", true, 0}}, at(4))
 	if s := f.String(); s != "B" || f.since != at(4) {
 		t.Errorf("it waits for %q since %v", s, f.since.Sub(began))
