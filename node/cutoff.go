@@ -67,12 +67,12 @@ func (n *Node) watchCut() {
 		switch lost := n.majority.lost(); {
 		case lost && !n.cut.Load():
 			n.cut.Store(true)
-			copies = newFilling()
+			copies = newFilling(time.Now())
 			n.log.Error("the node is cut off from the majority: its clients are sent to the others, and nothing is taken")
 			n.hold(func(h *holds) { h.cut = errCut })
 			n.store.GiveUp(errCut)
 		case lost && n.cut.Load():
-			copies = newFilling() // once more, or still
+			copies = newFilling(time.Now()) // once more, or still
 		case !lost && n.cut.Load() && n.lease.held() && n.filled(&copies): // the store has a leader again
 			n.cut.Store(false)
 			n.hold(func(h *holds) { h.cut = nil })

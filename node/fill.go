@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
 )
 
 // A start isn't through before this node's copies of the streams are what the others'
@@ -15,16 +17,18 @@ import (
 const (
 	// fillLook is how often a start looks which copies are filled.
 	fillLook = 100 * time.Millisecond
-	// fillStill is for how long a start waits without any progress. After that it serves
-	// all the same: another node may be down for good, and this one's people can be
-	// served by what the leaders have.
-	fillStill = time.Minute
+	// fillStill is for how long a start waits without any progress, more than the three
+	// tries of 5 s that NATS gives a filling before it begins anew, and fillMost how long at
+	// most. After that it serves all the same: another node may be down for good, and this
+	// one's people can be served by what the leaders have.
+	fillStill = 20 * time.Second
+	fillMost  = 10 * time.Minute
 )
 
 // fill waits until each of this node's copies was found filled once. It says what it
 // waits for, and no more than warns about what stands still.
 func (n *Node) fill(ctx context.Context) error {
-	f := newFilling()
+	f := newFilling(time.Now())
 	tick := time.NewTicker(fillLook)
 	defer tick.Stop()
 	for {
@@ -46,32 +50,45 @@ func (n *Node) fill(ctx context.Context) error {
 	}
 }
 
-// lagUnknown is what a copy is behind that has no leader to tell: more than any that has.
-const lagUnknown = 1 << 40
-
 // copyState is this node's copy of a stream as it is now.
 type copyState struct {
 	stream string
 	filled bool
-	lag    uint64 // operations, as far as its leader knows
+	has    uint64 // moves while it is filled
 }
 
 // copies are those that this node has, or may have: of a stream that nobody leads now
 // it isn't known.
 func (n *Node) copies(ctx context.Context) (all []copyState) {
+	has := n.nats.has()
 	for _, l := range n.store.Leaders(ctx) {
-		switch {
-		case l.Leader == "":
-			all = append(all, copyState{stream: l.Stream, lag: lagUnknown})
+		switch l.Leader {
+		case "":
+			all = append(all, copyState{l.Stream, false, has[l.Stream]})
 			continue
-		case l.Leader == n.config.Name:
-			all = append(all, copyState{stream: l.Stream, filled: true})
+		case n.config.Name:
+			all = append(all, copyState{l.Stream, true, has[l.Stream]})
 			continue
 		}
 		for _, r := range l.Replicas {
 			if r.Node == n.config.Name {
-				all = append(all, copyState{l.Stream, r.Current && n.nats.filled(l.Stream), r.Lag})
+				all = append(all, copyState{l.Stream, r.Current && n.nats.filled(l.Stream), has[l.Stream]})
 			}
+		}
+	}
+	return all
+}
+
+// has tells for each stream something that changes when its copy here does.
+func (n *natsServer) has() map[string]uint64 {
+	all := map[string]uint64{}
+	info, err := n.server.Jsz(&server.JSzOptions{Account: account, Streams: true})
+	if err != nil {
+		return all
+	}
+	for _, a := range info.AccountDetails {
+		for _, stream := range a.Streams {
+			all[stream.Name] = stream.State.FirstSeq + stream.State.LastSeq + stream.State.Msgs
 		}
 	}
 	return all
@@ -88,29 +105,34 @@ func (n *natsServer) filled(stream string) bool {
 type filling struct {
 	filled  map[string]bool
 	lacking []string
-	least   uint64    // the least that those were behind together, of all looks
+	has     map[string]uint64 // of those
+	began   time.Time
 	since   time.Time // when it last got on
 }
 
-func newFilling() filling { return filling{filled: map[string]bool{}, since: time.Now()} }
+func newFilling(now time.Time) filling {
+	return filling{filled: map[string]bool{}, has: map[string]uint64{}, began: now, since: now}
+}
 
 // over tells whether there is nothing left to wait for, after a look.
 func (f *filling) over(now time.Time) bool {
-	return len(f.lacking) == 0 || now.Sub(f.since) > fillStill
+	return len(f.lacking) == 0 || now.Sub(f.since) > fillStill || now.Sub(f.began) > fillMost
 }
 
 func (f *filling) look(all []copyState, now time.Time) {
-	before, lag := len(f.lacking), uint64(0)
+	before := len(f.lacking)
 	f.lacking = f.lacking[:0]
 	for _, c := range all {
-		if f.filled[c.stream] = f.filled[c.stream] || c.filled; !f.filled[c.stream] {
-			f.lacking = append(f.lacking, c.stream)
-			lag += c.lag
+		if f.filled[c.stream] = f.filled[c.stream] || c.filled; f.filled[c.stream] {
+			continue
+		}
+		f.lacking = append(f.lacking, c.stream)
+		if f.has[c.stream] != c.has {
+			f.has[c.stream], f.since = c.has, now
 		}
 	}
-	// Under load what a copy is behind goes up and down.
-	if len(f.lacking) != before || lag < f.least {
-		f.least, f.since = lag, now
+	if len(f.lacking) != before {
+		f.since = now
 	}
 }
 

@@ -5,40 +5,36 @@ import (
 	"time"
 )
 
-// A start waits for each copy once, goes on where there is progress, and knows since when
-// there is none.
+// A start waits for each copy once, goes on where there is progress, and for no longer than
+// it may without.
 func TestFilling(t *testing.T) {
 	began := time.Now()
-	f := newFilling()
-	f.since = began
+	f := newFilling(began)
 	at := func(seconds int) time.Time { return began.Add(time.Duration(seconds) * time.Second) }
-	f.look([]copyState{{"A", true, 0}, {"B", false, 500}, {"C", false, 9}, {"D", false, 0}, {"E", false, 0}}, at(1))
-	if s := f.String(); s != "B, C, D, 1 more" || f.since != at(1) {
-		t.Errorf("it waits for %q since %v", s, f.since.Sub(began))
+	for seconds, look := range []struct {
+		all   []copyState
+		waits string
+		since int
+	}{
+		{[]copyState{{"A", true, 70}, {"B", false, 500}, {"C", false, 9}, {"D", false, 0}, {"E", false, 5}}, "B, C, D, 1 more", 0},
+		{[]copyState{{"A", false, 71}, {"B", false, 500}, {"C", false, 9}, {"D", false, 0}, {"E", true, 5}}, "B, C, D", 1},
+		{[]copyState{{"A", false, 72}, {"B", false, 500}, {"C", false, 9}, {"D", false, 0}, {"E", false, 6}}, "B, C, D", 1}, // A and E were filled
+		{[]copyState{{"B", false, 500}, {"C", false, 10}, {"D", false, 0}}, "B, C, D", 3},
+		{[]copyState{{"B", false, 500}, {"C", true, 10}, {"D", true, 0}}, "B", 4},
+	} {
+		f.look(look.all, at(seconds))
+		if s := f.String(); s != look.waits || f.since != at(look.since) || f.over(at(seconds)) {
+			t.Errorf("second %d: it waits for %q since %v, over %v", seconds, s, f.since.Sub(began), f.over(at(seconds)))
+		}
 	}
-	f.look([]copyState{{"A", false, 3}, {"B", false, 400}, {"C", false, 9}, {"D", false, 0}, {"E", true, 0}}, at(2))
-	if s := f.String(); s != "B, C, D" || f.since != at(2) {
-		t.Errorf("it waits for %q since %v", s, f.since.Sub(began))
-	}
-	f.look([]copyState{{"B", false, 420}, {"C", false, 9}, {"D", false, 0}}, at(3))
-	if f.since != at(2) {
-		t.Error("what falls behind counts as progress")
-	}
-	f.look([]copyState{{"B", false, 405}, {"C", false, 9}, {"D", false, 0}}, at(3))
-	if f.since != at(2) {
-		t.Error("what only makes up for falling behind counts as progress")
-	}
-	f.look([]copyState{{"A", false, 3}, {"B", false, 410}, {"C", true, 0}, {"D", true, 0}}, at(4))
-	if s := f.String(); s != "B" || f.since != at(4) {
-		t.Errorf("it waits for %q since %v", s, f.since.Sub(began))
-	}
-	if f.over(at(5)) {
-		t.Error("it doesn't wait though it got on a second ago")
-	}
-	if still := at(4).Add(fillStill + 1); !f.over(still) {
+	if late := at(4).Add(fillStill + 1); !f.over(late) {
 		t.Error("it waits though nothing gets on")
 	}
-	f.look([]copyState{{"B", true, 0}}, at(5))
+	f.since = began.Add(fillMost)
+	if late := began.Add(fillMost + 1); !f.over(late) {
+		t.Error("it waits for ever, as long as it gets on")
+	}
+	f.look([]copyState{{"B", true, 500}}, at(5))
 	if len(f.lacking) != 0 || !f.over(at(5)) {
 		t.Errorf("it waits for %v", f.lacking)
 	}

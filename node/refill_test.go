@@ -102,6 +102,9 @@ func TestDamagedFilesAreSetAsideAtTheStart(t *testing.T) {
 // the others fill it. It refuses while it can't be away.
 func TestANodeHasItsReplicasMadeAnew(t *testing.T) {
 	c, nodes := scrubbedCluster(t)
+	if had, has := len(nodes[0].store.Streams()), nodes[0].nats.has(); len(has) < had || has["LOG-0"] == 0 {
+		t.Errorf("of %d streams it has %v", had, has)
+	}
 	for says, order := range map[string]string{
 		"names 0 streams":     `{"streams":[]}`,
 		"which is no stream":  `{"streams":["../../etc"]}`,
