@@ -91,6 +91,16 @@ func compareStores(ctx context.Context, c *cluster) (*Replicas, error) {
 	return r, nil
 }
 
+// newDigest is of a copy in this state, before its entries. One that never had any begins at
+// 0 as it is made, and at 1 where it was restored.
+func newDigest(st *jetstream.StreamState) *digest {
+	d := &digest{first: st.FirstSeq, last: st.LastSeq, count: st.Msgs, ranges: map[uint64]string{}}
+	if d.last == 0 {
+		d.first = 0
+	}
+	return d
+}
+
 // difference is the first difference of two copies, "" if there is none.
 func difference(a, b *digest) string {
 	switch {
@@ -247,7 +257,7 @@ func (s *store) close() {
 // read hashes a stream's entries in ranges.
 func (s *store) read(ctx context.Context, info *jetstream.StreamInfo) (*digest, error) {
 	st := info.State
-	d := &digest{first: st.FirstSeq, last: st.LastSeq, count: st.Msgs, ranges: map[uint64]string{}}
+	d := newDigest(&st)
 	var h hash.Hash
 	var at uint64 // where h's range begins
 	finish := func() {

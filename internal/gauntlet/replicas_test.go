@@ -155,3 +155,15 @@ func cut(t *testing.T, dir, stream string) {
 		t.Fatal(err)
 	}
 }
+
+// TestCopiesThatNeverHadAnything: a restored one begins elsewhere than one that was made,
+// and lacks nothing; one that had something differs from both.
+func TestCopiesThatNeverHadAnything(t *testing.T) {
+	made, restored := newDigest(&jetstream.StreamState{}), newDigest(&jetstream.StreamState{FirstSeq: 1})
+	if d := difference(made, restored); d != "" {
+		t.Errorf("they differ in %s", d)
+	}
+	if d := difference(restored, newDigest(&jetstream.StreamState{FirstSeq: 3, LastSeq: 2})); d == "" {
+		t.Error("one that had two entries is the same")
+	}
+}
